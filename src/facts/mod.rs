@@ -1,0 +1,8 @@
+//! Facts about a host: read through `&dyn Host`, judged elsewhere.
+
+mod model;
+
+pub use model::{
+    Argument, Audit, AuditRule, Config, Daemon, Facts, FiledRule, Install, Known, Located, Names, Place, Running,
+    Scope, Unit, Unknown, Version,
+};

@@ -1,0 +1,14 @@
+//! seaworthy audits a Docker host, shows each fix as a diff, applies what is approved, and can take all of it back.
+//!
+//! ```text
+//! facts -> audit -> plan -> approve -> apply -> report
+//! ```
+//!
+//! Each arrow is one function. Everything before `apply` gets a read-only host and cannot write by type.
+
+pub mod audit;
+pub mod catalog;
+pub mod error;
+pub mod facts;
+pub mod host;
+pub mod plan;

@@ -1,0 +1,143 @@
+//! A plan: the ordered changes that `apply` makes, and what it holds back.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::audit::{Disruption, HazardFound};
+use crate::host::Command;
+
+/// Version of the plan's form; within it fields are only added.
+pub const PLAN_SCHEMA: u32 = 1;
+
+/// The state of one path.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "state")]
+pub enum FileState {
+    /// Nothing is there.
+    Absent,
+    /// Something is there.
+    Present {
+        /// A directory, not a file.
+        #[serde(default)]
+        dir: bool,
+        /// Permission bits.
+        mode: u32,
+        /// Owner.
+        uid: u32,
+        /// Group.
+        gid: u32,
+        /// Content, where the change is about it; `None`: only owner and mode.
+        content: Option<String>,
+    },
+}
+
+/// One path before and after.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileChange {
+    /// The real path: symlinks are resolved, links stay.
+    pub path: PathBuf,
+    /// As the plan found it. `apply` refuses when it is different by then.
+    pub before: FileState,
+    /// As it will be.
+    pub after: FileState,
+    /// Content that is in force for a while before `after`: daemon.json with live-restore alone, so that it can be
+    /// reloaded before the restart.
+    #[serde(default)]
+    pub interim: Option<String>,
+    /// Content holds secrets: the diff is masked and cannot be patched.
+    #[serde(default)]
+    pub secret: bool,
+}
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Act {
+    /// Changes a path (to `after`; to `interim` in a step marked so).
+    File(FileChange),
+    /// Installs, enables or starts what is missing.
+    Run(Command),
+    /// Writes the `interim` content of that path's change, reloads docker.service and waits until the API says
+    /// `LiveRestoreEnabled`.
+    LiveRestoreFirst(PathBuf),
+    /// Loads the audit rules and compares the kernel's list with these watches, each `PATH PERM`.
+    LoadAuditRules {
+        /// What has to be in the kernel afterwards.
+        expect: Vec<String>,
+    },
+    /// `systemctl daemon-reload`.
+    DaemonReload,
+    /// Restarts docker.service and waits until it is healthy.
+    RestartDocker,
+    /// Restarts docker.socket (which stops docker.service) and then docker.service.
+    RestartSocket,
+}
+
+/// One step, and the checks that it is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// What is done.
+    pub act: Act,
+    /// Slugs of the checks.
+    pub checks: Vec<String>,
+}
+
+/// A check that is not fixed unless it is named.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Slug of the check.
+    pub check: String,
+    /// What it would hurt.
+    pub hazards: Vec<HazardFound>,
+    /// The flag that would include it.
+    pub flag: String,
+}
+
+/// What a plan was computed on; `apply` compares it under the lock.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprint {
+    /// `/etc/machine-id`.
+    pub machine_id: Option<String>,
+    /// Versions of engine, client and audit tools.
+    pub versions: Vec<String>,
+    /// Effective settings of the daemon that decide: the next start's flags, and what is in force.
+    pub settings: Vec<String>,
+    /// Hazard evidence by name: `CHECK HAZARD NAME`.
+    pub evidence: Vec<String>,
+}
+
+/// Everything that `apply` will do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// [`PLAN_SCHEMA`].
+    pub schema_version: u32,
+    /// Version of seaworthy that made it.
+    pub tool_version: String,
+    /// When, RFC 3339.
+    pub generated_at: String,
+    /// What it was computed on.
+    pub fingerprint: Fingerprint,
+    /// Checks that were accepted by name.
+    pub accepted: Vec<String>,
+    /// What is done, in order.
+    pub steps: Vec<Step>,
+    /// What is held back.
+    pub held: Vec<Held>,
+    /// The most that it interrupts.
+    pub disruption: Disruption,
+    /// Containers (name and id) that have to run afterwards.
+    pub expected_containers: Vec<(String, String)>,
+    /// Running containers that a restart stops and that do not return by themselves; apply starts them again.
+    #[serde(default)]
+    pub stopped_containers: Vec<(String, String)>,
+    /// Sentences said before approval: what stays on rollback, what is lost.
+    pub notes: Vec<String>,
+}
+
+impl Plan {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+}
