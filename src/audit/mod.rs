@@ -1,5 +1,78 @@
 //! Catalogue x facts x policy to findings. Pure.
 
+mod expect;
 mod finding;
+mod probe;
 
+use std::collections::BTreeSet;
+
+use crate::catalog::{Builtin, Check, Edit, Entry, Object};
+use crate::facts::Facts;
+use crate::policy::Policy;
+
+pub use expect::show as show_value;
 pub use finding::{Applicability, Disruption, Finding, HazardFound, PendingOn, Verdict};
+
+/// Every object that these checks and their remediations look at.
+pub fn objects(entries: &[&Entry]) -> BTreeSet<Object> {
+    let named = |name: &str| Object::Named(name.to_owned());
+    let mut needed = BTreeSet::from([named("daemon-json"), named("docker-socket"), named("data-root")]);
+    for entry in entries {
+        match &entry.check {
+            Check::AuditWatch { object, also, .. } => {
+                needed.insert(object.clone());
+                needed.extend(also.iter().cloned());
+            }
+            Check::FileAccess { object, .. } => {
+                needed.insert(object.clone());
+            }
+            Check::Builtin(Builtin::DataRootMount) => {
+                needed.insert(Object::Path("/".into()));
+                needed.insert(Object::Path("/var/lib/containerd".into()));
+            }
+            Check::Builtin(Builtin::TlsListener) => {
+                needed.extend(["tls-ca", "tls-cert", "tls-key"].map(named));
+            }
+            Check::DaemonSetting { .. } | Check::Environment { .. } | Check::Attest { .. } | Check::Builtin(_) => {}
+        }
+        for edit in &entry.remediation.edits {
+            if let Edit::AuditWatch { object, .. } | Edit::FileAccess { object, .. } = edit {
+                needed.insert(object.clone());
+            }
+        }
+    }
+    needed
+}
+
+/// Judges every check.
+pub fn audit(entries: &[&Entry], facts: &Facts, policy: &Policy) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for entry in entries {
+        for outcome in probe::run(entry, facts, policy) {
+            findings.push(finding(entry, outcome));
+        }
+    }
+    findings
+}
+
+fn finding(entry: &Entry, outcome: probe::Outcome) -> Finding {
+    let probe::Outcome { subject, verdict, pending_on, expected, actual, source } = outcome;
+    Finding {
+        check: entry.id.clone(),
+        title: entry.title.clone(),
+        level: entry.level,
+        references: entry.references.clone(),
+        subject_id: subject.clone(),
+        subject,
+        verdict,
+        pending_on,
+        severity: entry.severity,
+        expected,
+        actual,
+        source,
+        applicability: None,
+        hazards: Vec::new(),
+        disruption: Disruption::None,
+        waived: false,
+    }
+}

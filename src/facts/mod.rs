@@ -1,8 +1,137 @@
 //! Facts about a host: read through `&dyn Host`, judged elsewhere.
 
+pub mod audit_rules;
+mod command_line;
+pub mod config_file;
+mod daemon;
+pub mod keys;
 mod model;
+mod objects;
+mod scope;
+mod settings;
+mod units;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use crate::catalog::Object;
+use crate::host::{Host, Query, path};
 
 pub use model::{
     Argument, Audit, AuditRule, Config, Daemon, Facts, FiledRule, Install, Known, Located, Names, Place, Running,
     Scope, Unit, Unknown, Version,
 };
+pub use settings::{Origin, Setting, has_option};
+
+/// The units that are looked at.
+const UNITS: &[&str] = &["docker.service", "docker.socket", "containerd.service", "auditd.service"];
+
+/// Reads a host: everything that the audit of `objects` needs.
+pub fn gather(host: &dyn Host, objects: &BTreeSet<Object>) -> Facts {
+    let scope = scope::gather(host);
+    let units: BTreeMap<String, Known<Unit>> =
+        UNITS.iter().map(|name| ((*name).to_owned(), read_unit(host, &scope, name))).collect();
+    let unit = |name: &str| units.get(name).and_then(|u| u.as_ref().ok()).filter(|u| u.exists());
+    let daemon = daemon::gather(host, &units["docker.service"], unit("docker.socket"));
+    let context =
+        objects::Context { daemon: &daemon, service: unit("docker.service"), socket: unit("docker.socket") };
+    let located: BTreeMap<Object, Known<Vec<Located>>> =
+        objects.iter().map(|object| (object.clone(), objects::locate(host, &context, object))).collect();
+    let names = names(host, &located);
+    Facts {
+        audit: audit_rules::gather(host, scope.initial_pid_namespace && !scope.offline),
+        scope,
+        daemon,
+        units,
+        objects: located,
+        environment: environment(host),
+        docker_group: docker_group(host),
+        mounts: mounts(host),
+        client_version: client_version(host),
+        names,
+    }
+}
+
+fn read_unit(host: &dyn Host, scope: &Scope, name: &str) -> Known<Unit> {
+    if scope.systemd || scope.offline {
+        units::read(host, name)
+    } else {
+        Err(Unknown("systemd does not run here".into()))
+    }
+}
+
+fn environment(host: &dyn Host) -> Known<String> {
+    match path::read_text(host, Path::new("/etc/environment")) {
+        Ok(text) => Ok(text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        Err(error) => Err(Unknown(format!("/etc/environment: {error}"))),
+    }
+}
+
+/// Listed members, and accounts whose primary group it is.
+fn docker_group(host: &dyn Host) -> Known<Vec<String>> {
+    let Some(group) = host.group("docker") else { return Ok(Vec::new()) };
+    let mut members: BTreeSet<String> = group.members.into_iter().collect();
+    let accounts =
+        path::read_text(host, Path::new("/etc/passwd")).map_err(|e| Unknown(format!("/etc/passwd: {e}")))?;
+    for line in accounts.lines() {
+        let fields: Vec<&str> = line.split(':').collect();
+        if fields.get(3).and_then(|gid| gid.parse().ok()) == Some(group.gid) {
+            members.insert(fields[0].to_owned());
+        }
+    }
+    Ok(members.into_iter().collect())
+}
+
+/// `/proc/self/mountinfo`: field 3 is the device, field 5 the mount point, blanks escaped as `\040`.
+fn mounts(host: &dyn Host) -> Known<Vec<(PathBuf, String)>> {
+    let text = path::read_text(host, Path::new("/proc/self/mountinfo"))
+        .map_err(|e| Unknown(format!("/proc/self/mountinfo: {e}")))?;
+    let entry = |line: &str| {
+        let fields: Vec<&str> = line.split(' ').collect();
+        Some((PathBuf::from(fields.get(4)?.replace("\\040", " ")), (*fields.get(2)?).to_owned()))
+    };
+    Ok(text.lines().filter_map(entry).collect())
+}
+
+fn client_version(host: &dyn Host) -> Known<Option<Version>> {
+    match host.ask(&Query::DockerVersion) {
+        Ok(answer) => Ok(Version::find(&answer.stdout)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Unknown(format!("docker --version: {error}"))),
+    }
+}
+
+fn names(host: &dyn Host, objects: &BTreeMap<Object, Known<Vec<Located>>>) -> Names {
+    let mut names = Names::default();
+    names.user_ids.insert("root".into(), 0);
+    names.group_ids.insert("root".into(), 0);
+    names.users.insert(0, "root".into());
+    names.groups.insert(0, "root".into());
+    if let Some(group) = host.group("docker") {
+        names.group_ids.insert("docker".into(), group.gid);
+        names.groups.insert(group.gid, "docker".into());
+    }
+    for located in objects.values().flatten().flatten() {
+        let (uid, gid) = (located.stat.uid, located.stat.gid);
+        names.users.entry(uid).or_insert_with(|| host.user_name(uid).unwrap_or_else(|| uid.to_string()));
+        names.groups.entry(gid).or_insert_with(|| host.group_name(gid).unwrap_or_else(|| gid.to_string()));
+    }
+    names
+}
+
+impl Names {
+    /// `USER:GROUP` of an owner, numbers where there is no name.
+    pub fn owner(&self, uid: u32, gid: u32) -> String {
+        let user = self.users.get(&uid).cloned().unwrap_or_else(|| uid.to_string());
+        let group = self.groups.get(&gid).cloned().unwrap_or_else(|| gid.to_string());
+        format!("{user}:{group}")
+    }
+}
+
+impl Facts {
+    /// A unit that exists here.
+    pub fn unit(&self, name: &str) -> Option<&Unit> {
+        self.units.get(name).and_then(|u| u.as_ref().ok()).filter(|u| u.exists())
+    }
+}

@@ -115,6 +115,8 @@ pub struct Daemon {
     pub config_real_path: PathBuf,
     /// What daemon.json holds.
     pub config: Config,
+    /// When daemon.json was last written, seconds since the epoch.
+    pub config_mtime: Option<i64>,
     /// `GET /info`.
     pub info: Known<Value>,
     /// `GET /version`.

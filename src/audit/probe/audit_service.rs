@@ -1,0 +1,74 @@
+//! auditd itself, and whether other people's rules load.
+
+use crate::audit::finding::{PendingOn, Verdict};
+use crate::facts::audit_rules::OWN_RULES;
+use crate::facts::{AuditRule, Facts};
+
+use super::{Outcome, audit_watch};
+
+const AUDITD: &str = "service:auditd.service";
+
+/// auditd is installed, enabled, running, and the kernel takes rules.
+pub(super) fn auditd(facts: &Facts) -> Outcome {
+    if let Some(outcome) = audit_watch::elsewhere(facts, AUDITD) {
+        return outcome;
+    }
+    let expected = "installed, enabled, running, kernel auditing on";
+    let outcome = |verdict| Outcome::new(AUDITD, verdict).expected(expected);
+    match &facts.audit.version {
+        Ok(None) => return outcome(Verdict::Fail).actual("not installed").source("PATH"),
+        Err(why) => return Outcome::unknown(AUDITD, why).expected(expected),
+        Ok(Some(_)) => {}
+    }
+    let Some(unit) = facts.unit("auditd.service") else {
+        return outcome(Verdict::Unknown).actual("no unit auditd.service is known").source("systemctl show");
+    };
+    let source = "systemctl show auditd.service, auditctl -s";
+    if unit.enabled != "enabled" || (unit.active != "active" && !facts.scope.offline) {
+        let actual = format!("{}, {}", unit.enabled, unit.active);
+        return outcome(Verdict::Fail).actual(actual).source(source);
+    }
+    if facts.scope.offline {
+        return outcome(Verdict::Pass).actual("installed and enabled").source("unit files");
+    }
+    match (&facts.audit.enabled, &facts.audit.kernel) {
+        (Ok(0), _) => Outcome::pending(AUDITD, PendingOn::Reboot)
+            .expected(expected)
+            .actual("kernel auditing is off (enabled 0)")
+            .source(source),
+        (_, Ok(rules)) if rules.iter().any(AuditRule::is_never_task) => Outcome::pending(AUDITD, PendingOn::Reload)
+            .expected(expected)
+            .actual("the rule `-a never,task` stops all other rules")
+            .source("kernel, auditctl -l"),
+        (Ok(_), Ok(_)) => outcome(Verdict::Pass).actual("running").source(source),
+        (Err(why), _) | (_, Err(why)) => Outcome::unknown(AUDITD, why).expected(expected),
+    }
+}
+
+/// Every rule that others keep in rules.d is in the kernel. `auditctl -R` stops at the first rule that it cannot
+/// load, and all behind it, ours too, are missing without a word.
+pub(super) fn rules_load(facts: &Facts) -> Outcome {
+    let subject = "path:/etc/audit/rules.d";
+    if let Some(outcome) = audit_watch::elsewhere(facts, subject) {
+        return outcome;
+    }
+    let expected = "every rule on disk is in the kernel";
+    if facts.scope.offline || matches!(facts.audit.version, Ok(None)) {
+        return Outcome::not_applicable(subject, "no audit runs here").expected(expected);
+    }
+    let (files, kernel) = match (&facts.audit.files, &facts.audit.kernel) {
+        (Ok(files), Ok(kernel)) => (files, kernel),
+        (Err(why), _) | (_, Err(why)) => return Outcome::unknown(subject, why).expected(expected),
+    };
+    let foreign = files.iter().filter(|f| f.file.as_os_str() != OWN_RULES);
+    let missing = foreign.filter(|f| matches!(&f.rule, AuditRule::Watch { path, perm, .. }
+        if !kernel.iter().any(|k| k.covers(path, perm))));
+    let missing: Vec<_> = missing.collect();
+    let outcome = |verdict| Outcome::new(subject, verdict).expected(expected);
+    match missing.first() {
+        None => outcome(Verdict::Pass).actual("all watches are in the kernel").source("auditctl -l"),
+        Some(first) => outcome(Verdict::Fail)
+            .actual(format!("not in the kernel: `{}`, and {} more", first.text, missing.len() - 1))
+            .source(format!("{}:{}", first.file.display(), first.line)),
+    }
+}

@@ -1,0 +1,212 @@
+//! Probes that serve one check each.
+
+use serde_json::json;
+
+use crate::audit::expect;
+use crate::audit::finding::{PendingOn, Verdict};
+use crate::catalog::{Builtin, Expect, Object};
+use crate::facts::{Config, Facts, Located, Origin, has_option, keys};
+use crate::policy::Policy;
+
+use super::{DAEMON, Outcome, audit_service, daemon_setting, registries};
+
+/// Runs a probe by name.
+pub(super) fn run(which: Builtin, facts: &Facts, policy: &Policy) -> Vec<Outcome> {
+    let outcome = match which {
+        Builtin::DataRootMount => data_root_mount(facts),
+        Builtin::DockerGroup => docker_group(facts, policy),
+        Builtin::EngineVersion => engine_version(facts),
+        Builtin::Rootless => rootless(facts),
+        Builtin::InsecureRegistries => registries::insecure(facts),
+        Builtin::StorageAufs => storage_driver(facts, "aufs"),
+        Builtin::StorageDevicemapper => storage_driver(facts, "devicemapper"),
+        Builtin::TlsListener => tls_listener(facts),
+        Builtin::UserNamespaces => daemon_setting::run(facts, "userns-remap", &Expect::NonEmpty),
+        Builtin::CentralLogging => central_logging(facts),
+        Builtin::DaemonConfig => daemon_config(facts),
+        Builtin::Auditd => audit_service::auditd(facts),
+        Builtin::AuditRulesLoad => audit_service::rules_load(facts),
+    };
+    vec![outcome]
+}
+
+fn first(facts: &Facts, object: &Object) -> Option<Located> {
+    facts.objects.get(object)?.as_ref().ok()?.first().cloned()
+}
+
+fn data_root_mount(facts: &Facts) -> Outcome {
+    let subject = format!("path:{}", facts.daemon.data_root.display());
+    let expected = "a file system of its own";
+    let root = first(facts, &Object::Path("/".into()));
+    let data = first(facts, &Object::Named("data-root".into()));
+    let (Some(root), Some(data)) = (root, data) else {
+        return Outcome::not_applicable(subject, "the data root does not exist").expected(expected);
+    };
+    // With the containerd image store (default of fresh Engine 29) the layers are here, not in the data root.
+    let containerd = first(facts, &Object::Path("/var/lib/containerd".into()));
+    let store = facts.daemon.info.as_ref().ok().and_then(|i| i["DriverStatus"].as_array().cloned());
+    let in_containerd = store.is_some_and(|s| s.iter().any(|p| p[1].as_str() == Some("io.containerd.snapshotter.v1")));
+    let shared = |located: &Located| located.stat.dev == root.stat.dev;
+    let bad = if shared(&data) {
+        Some(data.path.clone())
+    } else {
+        containerd.filter(|c| in_containerd && shared(c)).map(|c| c.path)
+    };
+    let verdict = if bad.is_some() { Verdict::Fail } else { Verdict::Pass };
+    let actual = bad.map_or("on its own device".into(), |p| format!("{} is on the device of /", p.display()));
+    Outcome::new(subject, verdict).expected(expected).actual(actual).source("device numbers of stat")
+}
+
+fn docker_group(facts: &Facts, policy: &Policy) -> Outcome {
+    let subject = "group:docker";
+    let expected = "trusted users only: members are root on this host";
+    let members = match &facts.docker_group {
+        Ok(members) => members,
+        Err(why) => return Outcome::unknown(subject, why).expected(expected),
+    };
+    let outcome = |verdict, actual: String| {
+        Outcome::new(subject, verdict).expected(expected).actual(actual).source("/etc/group and /etc/passwd")
+    };
+    if members.is_empty() {
+        return outcome(Verdict::Pass, "no members".into());
+    }
+    let trusted = &policy.trusted_docker_users;
+    let doubtful: Vec<&str> = members.iter().filter(|m| !trusted.contains(m)).map(String::as_str).collect();
+    match (doubtful.is_empty(), trusted.is_empty()) {
+        (true, _) => outcome(Verdict::Pass, format!("members: {}", members.join(", "))),
+        (false, true) => outcome(Verdict::Manual, format!("members: {}", members.join(", "))),
+        (false, false) => outcome(Verdict::Fail, format!("not in trusted-docker-users: {}", doubtful.join(", "))),
+    }
+}
+
+/// Majors that Docker Inc. maintains, from its release notes as of this version of seaworthy (2026-11).
+const MAINTAINED: std::ops::RangeInclusive<u64> = 28..=29;
+
+/// Never a pass: without the network nobody can say that a version is current.
+fn engine_version(facts: &Facts) -> Outcome {
+    let expected = format!("a maintained release ({} to {}) with its latest patches", MAINTAINED.start(), MAINTAINED.end());
+    let Some(version) = &facts.daemon.version else {
+        return Outcome::new(DAEMON, Verdict::Unknown).expected(expected).actual("the version could not be read");
+    };
+    // `20.10.24+dfsg1`, `26.1.5-0ubuntu1`: a distribution's build, kept safe by the distribution.
+    let distribution = version.text.contains(['+', '~']) || version.text.contains("ubuntu");
+    let (verdict, actual) = if MAINTAINED.contains(&version.numbers[0]) || version.numbers[0] > *MAINTAINED.end() {
+        (Verdict::Manual, format!("{}: compare with the release notes", version.text))
+    } else if distribution {
+        (Verdict::Manual, format!("{}: a distribution's build, see its security tracker", version.text))
+    } else {
+        (Verdict::Fail, format!("{}: no longer maintained", version.text))
+    };
+    Outcome::new(DAEMON, verdict).expected(expected).actual(actual).source("API /version or dockerd --version")
+}
+
+fn rootless(facts: &Facts) -> Outcome {
+    let expected = "a daemon without root, where the workload allows it";
+    match &facts.daemon.info {
+        Ok(info) if has_option(info, "rootless") => {
+            Outcome::new(DAEMON, Verdict::Pass).expected(expected).actual("rootless").source("API /info SecurityOptions")
+        }
+        _ => Outcome::new(DAEMON, Verdict::Manual).expected(expected).actual("the daemon runs as root").source("API /info"),
+    }
+}
+
+fn storage_driver(facts: &Facts, driver: &str) -> Outcome {
+    let expected = format!("a storage driver other than {driver}");
+    let configured = daemon_setting::value(facts, "storage-driver");
+    let (value, source) = match &facts.daemon.info {
+        Ok(info) => (info["Driver"].clone(), "API /info Driver"),
+        Err(_) if configured.is_string() => (configured, "daemon.json"),
+        Err(why) => return Outcome::unknown(DAEMON, why).expected(expected),
+    };
+    let verdict = if value == json!(driver) { Verdict::Fail } else { Verdict::Pass };
+    Outcome::new(DAEMON, verdict).expected(expected).actual(expect::show(&value)).source(source)
+}
+
+/// What dockerd listens on now, and what it will listen on.
+fn tls_listener(facts: &Facts) -> Outcome {
+    let expected = "no TCP socket, or one that demands client certificates (tlsverify)";
+    let hosts = match facts.daemon.setting("hosts").next {
+        Ok(value) => value,
+        Err(why) => return Outcome::unknown(DAEMON, &why).expected(expected),
+    };
+    let configured: Vec<String> = hosts.as_array().into_iter().flatten().filter_map(|h| h.as_str()).filter(|h| h.starts_with("tcp://")).map(str::to_owned).collect();
+    let listening = match &facts.daemon.tcp_listeners {
+        Ok(all) => all.clone(),
+        Err(why) => return Outcome::unknown(DAEMON, why).expected(expected),
+    };
+    let source = "flags, daemon.json and the daemon's listening sockets";
+    if configured.is_empty() && listening.is_empty() {
+        return Outcome::new(DAEMON, Verdict::Pass).expected(expected).actual("no TCP socket").source(source);
+    }
+    let verify = daemon_setting::value(facts, "tlsverify") == json!(true);
+    let files = ["tls-ca", "tls-cert", "tls-key"].iter().all(|n| first(facts, &Object::Named((*n).into())).is_some());
+    let where_ = if configured.is_empty() { listening } else { configured }.join(", ");
+    let (verdict, actual) = match (verify, files) {
+        (true, true) => (Verdict::Pass, format!("{where_} with tlsverify")),
+        (true, false) => (Verdict::Fail, format!("{where_} with tlsverify, but a certificate file is missing")),
+        (false, _) => (Verdict::Fail, format!("{where_} without tlsverify")),
+    };
+    Outcome::new(DAEMON, verdict).expected(expected).actual(actual).source(source)
+}
+
+/// Log drivers that send to another machine by themselves.
+const REMOTE: &[&str] = &["gelf", "fluentd", "splunk", "awslogs", "gcplogs", "logentries", "etwlogs"];
+
+fn central_logging(facts: &Facts) -> Outcome {
+    let expected = "a log driver that sends to another machine";
+    let driver = match facts.daemon.setting("log-driver").next {
+        Ok(value) => expect::show(&value),
+        Err(why) => return Outcome::unknown(DAEMON, &why).expected(expected),
+    };
+    let options = daemon_setting::value(facts, "log-opts");
+    let address = options["syslog-address"].as_str().unwrap_or_default();
+    let remote = REMOTE.contains(&driver.as_str()) || (driver == "syslog" && address.contains("://") && !address.starts_with("unix"));
+    let setting = facts.daemon.setting("log-driver");
+    let source = daemon_setting::source(facts, "log-driver", &setting);
+    let outcome = |verdict| Outcome::new(DAEMON, verdict).expected(expected).source(source.clone());
+    if driver == "journald" {
+        return outcome(Verdict::Manual).actual("journald: central only if the journal is forwarded");
+    }
+    if !remote {
+        return outcome(Verdict::Fail).actual(format!("log-driver: {driver}"));
+    }
+    match setting.in_force {
+        Ok(Some(value)) if value != json!(driver) => Outcome::pending(DAEMON, PendingOn::Restart)
+            .expected(expected)
+            .actual(format!("log-driver: {driver} is written, in force is {}", expect::show(&value)))
+            .source(source),
+        _ => outcome(Verdict::Pass).actual(format!("log-driver: {driver}")),
+    }
+}
+
+/// daemon.json can be read by dockerd, and no key is also a flag: else the next start fails.
+fn daemon_config(facts: &Facts) -> Outcome {
+    let path = facts.daemon.config_path.display();
+    let subject = format!("path:{path}");
+    let expected = "one JSON object that dockerd reads, no key that is also a flag";
+    let outcome = |verdict| Outcome::new(subject.clone(), verdict).expected(expected);
+    match &facts.daemon.config {
+        Config::Missing => outcome(Verdict::Pass).actual("no file: defaults").source(path.to_string()),
+        Config::Unreadable(why) => outcome(Verdict::Unknown).actual(why.clone()).source(path.to_string()),
+        Config::Invalid { line, message } => {
+            outcome(Verdict::Fail).actual(message.clone()).source(format!("{path}:{line}"))
+        }
+        Config::Valid { value, .. } => {
+            let conflicts = |key: &&keys::Key| value.contains_key(key.name) && facts.daemon.setting(key.name).conflict;
+            let both: Vec<&str> = keys::KEYS.iter().filter(conflicts).map(|k| k.name).collect();
+            match both.first() {
+                None => outcome(Verdict::Pass).actual("valid").source(path.to_string()),
+                Some(key) => {
+                    let setting = facts.daemon.setting(key);
+                    let place = match &setting.origin {
+                        Origin::Flag(place) => format!("{}:{}", place.file.display(), place.line),
+                        Origin::File | Origin::Default => String::new(),
+                    };
+                    outcome(Verdict::Fail)
+                        .actual(format!("also set by a flag, the next start fails: {}", both.join(", ")))
+                        .source(format!("{path} and {place}"))
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! One file a probe: each turns facts into outcomes for its check.
+
+mod audit_service;
+mod audit_watch;
+mod builtin;
+mod daemon_setting;
+mod environment;
+mod file_access;
+mod registries;
+
+use crate::catalog::{Check, Entry};
+use crate::facts::{Facts, Unknown};
+use crate::policy::Policy;
+
+use super::finding::{PendingOn, Verdict};
+
+/// How a check came out for one subject.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Outcome {
+    pub(super) subject: String,
+    pub(super) verdict: Verdict,
+    pub(super) pending_on: Option<PendingOn>,
+    pub(super) expected: String,
+    pub(super) actual: String,
+    pub(super) source: String,
+}
+
+/// The daemon as a subject.
+pub(super) const DAEMON: &str = "daemon:docker.service";
+
+impl Outcome {
+    pub(super) fn new(subject: impl Into<String>, verdict: Verdict) -> Self {
+        Self {
+            subject: subject.into(),
+            verdict,
+            pending_on: None,
+            expected: String::new(),
+            actual: String::new(),
+            source: String::new(),
+        }
+    }
+
+    pub(super) fn expected(mut self, text: impl Into<String>) -> Self {
+        self.expected = text.into();
+        self
+    }
+
+    pub(super) fn actual(mut self, text: impl Into<String>) -> Self {
+        self.actual = text.into();
+        self
+    }
+
+    pub(super) fn source(mut self, text: impl Into<String>) -> Self {
+        self.source = text.into();
+        self
+    }
+
+    pub(super) fn pending(subject: impl Into<String>, on: PendingOn) -> Self {
+        Self { pending_on: Some(on), ..Self::new(subject, Verdict::Pending) }
+    }
+
+    pub(super) fn unknown(subject: impl Into<String>, why: &Unknown) -> Self {
+        Self::new(subject, Verdict::Unknown).actual(why.to_string())
+    }
+
+    pub(super) fn not_applicable(subject: impl Into<String>, why: impl Into<String>) -> Self {
+        Self::new(subject, Verdict::NotApplicable).actual(why)
+    }
+}
+
+/// Runs the probe of a check.
+pub(super) fn run(entry: &Entry, facts: &Facts, policy: &Policy) -> Vec<Outcome> {
+    match &entry.check {
+        Check::DaemonSetting { key, expect } => vec![daemon_setting::run(facts, key, expect)],
+        Check::AuditWatch { object, also, perm } => audit_watch::run(facts, object, also, perm),
+        Check::FileAccess { object, owner, group, mode } => {
+            let wanted = file_access::Wanted {
+                owner: owner.as_deref(),
+                group: group.as_deref(),
+                mode: mode.as_deref().and_then(|m| u32::from_str_radix(m, 8).ok()),
+            };
+            file_access::run(facts, object, &wanted)
+        }
+        Check::Environment { name, value } => vec![environment::run(facts, name, value)],
+        Check::Attest { look_at } => {
+            vec![Outcome::new("host:this", Verdict::Manual).expected(look_at.clone()).actual("a person has to look")]
+        }
+        Check::Builtin(which) => builtin::run(*which, facts, policy),
+    }
+}

@@ -1,0 +1,219 @@
+//! Audit rules: in the kernel (`auditctl -l`) and on disk, brought into one form in which all spellings are equal.
+
+use std::path::{Path, PathBuf};
+
+use super::model::{Audit, AuditRule, FiledRule, Known, Unknown, Version};
+use crate::host::{Host, Query, path};
+
+/// The rules directory that augenrules(8) reads.
+pub const RULES_D: &str = "/etc/audit/rules.d";
+/// Our own rules file.
+pub const OWN_RULES: &str = "/etc/audit/rules.d/50-seaworthy-docker.rules";
+/// The generated file, or the only one where there is no rules.d.
+pub const PLAIN_RULES: &str = "/etc/audit/audit.rules";
+/// Our tmpfiles.d file: makes the parents of watched sockets before auditd loads its rules.
+pub const OWN_TMPFILES: &str = "/etc/tmpfiles.d/seaworthy-docker.conf";
+
+/// Reads everything about audit. `kernel`: whether the kernel's rules concern this host (initial PID namespace).
+pub fn gather(host: &dyn Host, kernel: bool) -> Audit {
+    let version = match host.ask(&Query::AuditVersion) {
+        Ok(answer) => Ok(Version::find(&answer.stdout)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(_) if host.offline() => Ok(installed_offline(host)),
+        Err(error) => Err(Unknown(format!("auditctl -v: {error}"))),
+    };
+    let installed = matches!(version, Ok(Some(_)));
+    let rules_d = host.stat(Path::new(RULES_D)).is_ok();
+    let (enabled, rules) = if !kernel {
+        let why = Unknown("the kernel's audit rules belong to another namespace or no kernel runs".into());
+        (Err(why.clone()), Err(why))
+    } else if installed {
+        (status(host), kernel_rules(host))
+    } else {
+        (Err(Unknown("auditctl is not installed".into())), Err(Unknown("auditctl is not installed".into())))
+    };
+    Audit {
+        version,
+        enabled,
+        kernel: rules,
+        files: filed(host, rules_d),
+        rules_d,
+        own_file: optional(host, OWN_RULES),
+        own_tmpfiles: optional(host, OWN_TMPFILES),
+    }
+}
+
+fn installed_offline(host: &dyn Host) -> Option<Version> {
+    let found = ["/usr/sbin/auditctl", "/sbin/auditctl"].iter().any(|p| path::stat_follow(host, Path::new(p)).is_ok());
+    found.then(|| Version { text: "unknown".into(), numbers: [0; 3] })
+}
+
+fn optional(host: &dyn Host, file: &str) -> Known<Option<String>> {
+    match path::read_text(host, Path::new(file)) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Unknown(format!("{file}: {error}"))),
+    }
+}
+
+fn status(host: &dyn Host) -> Known<u32> {
+    let answer = host.ask(&Query::AuditStatus).map_err(|e| Unknown(format!("auditctl -s: {e}")))?;
+    let enabled = answer.stdout.lines().find_map(|line| line.strip_prefix("enabled ")?.trim().parse().ok());
+    enabled.ok_or_else(|| Unknown(format!("auditctl -s: {}", answer.stderr.trim())))
+}
+
+fn kernel_rules(host: &dyn Host) -> Known<Vec<AuditRule>> {
+    let answer = host.ask(&Query::AuditRules).map_err(|e| Unknown(format!("auditctl -l: {e}")))?;
+    // Without the right to ask, auditctl prints an error and still may exit 0.
+    if !answer.ok() || (answer.stdout.trim().is_empty() && !answer.stderr.trim().is_empty()) {
+        return Err(Unknown(format!("auditctl -l: {}", answer.stderr.trim())));
+    }
+    Ok(parse_list(&answer.stdout))
+}
+
+/// The rules in an `auditctl -l` listing.
+pub fn parse_list(text: &str) -> Vec<AuditRule> {
+    text.lines().filter(|line| line.trim() != "No rules").filter_map(parse).collect()
+}
+
+fn filed(host: &dyn Host, rules_d: bool) -> Known<Vec<FiledRule>> {
+    let files: Vec<PathBuf> = if rules_d {
+        let names = host.list(Path::new(RULES_D)).map_err(|e| Unknown(format!("{RULES_D}: {e}")))?;
+        let rules = names.iter().filter(|n| Path::new(n).extension().is_some_and(|e| e == "rules"));
+        rules.map(|name| Path::new(RULES_D).join(name)).collect()
+    } else {
+        vec![PathBuf::from(PLAIN_RULES)]
+    };
+    let mut all = Vec::new();
+    for file in files {
+        let text = match path::read_text(host, &file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(Unknown(format!("{}: {error}", file.display()))),
+        };
+        for (index, line) in text.lines().enumerate() {
+            if let Some(rule) = parse(line) {
+                all.push(FiledRule { file: file.clone(), line: index + 1, rule, text: line.trim().to_owned() });
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// One line of a rules file or of `auditctl -l`; `None` for blanks, comments and control lines.
+pub fn parse(line: &str) -> Option<AuditRule> {
+    let line = line.trim();
+    if line.is_empty() || line.starts_with('#') {
+        return None;
+    }
+    let words: Vec<&str> = line.split_whitespace().collect();
+    match words[0] {
+        "-w" => watch(&words),
+        "-a" | "-A" => Some(filter(&words).unwrap_or_else(|| AuditRule::Other(words.join(" ")))),
+        _ => None,
+    }
+}
+
+fn watch(words: &[&str]) -> Option<AuditRule> {
+    let mut perm = "rwxa".to_owned();
+    for pair in words.windows(2) {
+        if pair[0] == "-p" {
+            perm = ordered(pair[1]);
+        }
+    }
+    Some(AuditRule::Watch { path: trimmed(words.get(1)?), dir: false, perm })
+}
+
+/// `-a always,exit` with nothing but a path, permissions, architecture and key is the same rule as a watch.
+fn filter(words: &[&str]) -> Option<AuditRule> {
+    if !matches!(*words.get(1)?, "always,exit" | "exit,always") {
+        return None;
+    }
+    let (mut path, mut dir, mut perm) = (None, false, "rwxa".to_owned());
+    let mut rest = words[2..].iter();
+    while let Some(word) = rest.next() {
+        match *word {
+            "-k" => {
+                rest.next()?;
+            }
+            "-S" if rest.next() == Some(&"all") => {}
+            "-F" => match rest.next()?.split_once('=')? {
+                ("path", value) => path = Some(trimmed(value)),
+                ("dir", value) => {
+                    path = Some(trimmed(value));
+                    dir = true;
+                }
+                ("perm", value) => perm = ordered(value),
+                ("arch", "b64") | ("key", _) => {}
+                _ => return None,
+            },
+            _ => return None,
+        }
+    }
+    Some(AuditRule::Watch { path: path?, dir, perm })
+}
+
+fn trimmed(path: &str) -> String {
+    let short = path.trim_end_matches('/');
+    if short.is_empty() { "/".into() } else { short.into() }
+}
+
+fn ordered(perm: &str) -> String {
+    "rwxa".chars().filter(|c| perm.contains(*c)).collect()
+}
+
+impl AuditRule {
+    /// Whether this rule records at least `perm` on `path`: the same path, or a tree above it named as `dir=`.
+    pub fn covers(&self, path: &str, perm: &str) -> bool {
+        let Self::Watch { path: own, dir, perm: own_perm } = self else { return false };
+        let place = own == path || (*dir && Path::new(path).starts_with(own));
+        place && perm.chars().all(|c| own_perm.contains(c))
+    }
+
+    /// Whether it is the rule that stops all auditing (`-a never,task`, the default of some distributions).
+    pub fn is_never_task(&self) -> bool {
+        matches!(self, Self::Other(text) if text.starts_with("-a never,task") || text.starts_with("-a task,never"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watch_of(path: &str, dir: bool, perm: &str) -> Option<AuditRule> {
+        Some(AuditRule::Watch { path: path.into(), dir, perm: perm.into() })
+    }
+
+    #[test]
+    fn both_spellings_are_one_rule() {
+        assert_eq!(parse("-w /usr/bin/runc -p aw -k docker"), watch_of("/usr/bin/runc", false, "wa"));
+        assert_eq!(
+            parse("-a always,exit -F arch=b64 -F path=/usr/bin/runc -F perm=wa -F key=x"),
+            watch_of("/usr/bin/runc", false, "wa")
+        );
+        assert_eq!(
+            parse("-a always,exit -S all -F dir=/etc/docker/ -F perm=wa -k y"),
+            watch_of("/etc/docker", true, "wa")
+        );
+    }
+
+    #[test]
+    fn a_rule_with_a_further_condition_is_not_a_watch() {
+        let rule = parse("-a always,exit -F path=/usr/bin/runc -F perm=wa -F auid>=1000");
+        assert!(matches!(rule, Some(AuditRule::Other(_))));
+    }
+
+    #[test]
+    fn a_longer_path_does_not_cover_a_shorter_one() {
+        let rule = parse("-w /usr/bin/containerd-shim -p wa").expect("rule");
+        assert!(!rule.covers("/usr/bin/containerd", "wa"));
+        let tree = parse("-a always,exit -F dir=/etc/docker -F perm=wa").expect("rule");
+        assert!(tree.covers("/etc/docker/daemon.json", "wa"));
+        assert!(!tree.covers("/etc/docker2", "wa"));
+    }
+
+    #[test]
+    fn a_watch_without_permissions_has_all() {
+        assert_eq!(parse("-w /etc/docker"), watch_of("/etc/docker", false, "rwxa"));
+    }
+}

@@ -1,0 +1,249 @@
+//! *The* daemon: the one with docker.service's MainPID and its socket. `DOCKER_HOST`, contexts and daemons in other
+//! mount namespaces are not looked at.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::model::{Argument, Config, Daemon, Install, Known, Place, Running, Unit, Unknown, Version};
+use super::{command_line, config_file, keys, settings};
+use crate::host::{EngineError, FileKind, Host, Query, path};
+
+/// Reads the daemon. `service`, `socket`: the units, where they could be read.
+pub fn gather(host: &dyn Host, service: &Known<Unit>, socket: Option<&Unit>) -> Daemon {
+    let running = running(host, service);
+    let next_argv = next_argv(host, service, &running);
+    let config_path = config_path(&next_argv);
+    let config_real_path = path::resolve(host, &config_path).unwrap_or_else(|_| config_path.clone());
+    let config_mtime = host.stat(&config_real_path).ok().map(|s| s.mtime);
+    let mut daemon = Daemon {
+        install: install(host, service, &running),
+        running,
+        next_argv,
+        config: config_file::load(host, &config_path),
+        config_path,
+        config_real_path,
+        config_mtime,
+        info: Err(Unknown("docker.service is not running".into())),
+        version_api: Err(Unknown("docker.service is not running".into())),
+        bridge: Err(Unknown("docker.service is not running".into())),
+        version: None,
+        socket: api_socket(socket),
+        data_root: "/var/lib/docker".into(),
+        tcp_listeners: Ok(Vec::new()),
+    };
+    daemon.data_root = text_setting(&daemon, "data-root").map_or("/var/lib/docker".into(), PathBuf::from);
+    ask_engine(host, &mut daemon);
+    daemon.version = version(host, &daemon);
+    daemon.tcp_listeners = listeners(host, &daemon.running);
+    daemon
+}
+
+fn text_setting(daemon: &Daemon, key: &str) -> Option<String> {
+    let value = daemon.setting(key).next.ok()?;
+    value.as_str().filter(|t| !t.is_empty()).map(str::to_owned)
+}
+
+fn install(host: &dyn Host, service: &Known<Unit>, running: &Known<Option<Running>>) -> Install {
+    let snap = Path::new("/var/snap/docker/current");
+    let present = |dir: &&str| path::stat_follow(host, &Path::new(dir).join("dockerd")).is_ok();
+    let binary = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"].iter().any(present);
+    if binary || matches!(running, Ok(Some(_))) {
+        Install::System
+    } else if host.stat(snap).is_ok() {
+        Install::Snap
+    } else if service.as_ref().is_ok_and(Unit::exists) {
+        Install::System
+    } else {
+        Install::Missing
+    }
+}
+
+fn running(host: &dyn Host, service: &Known<Unit>) -> Known<Option<Running>> {
+    if host.offline() {
+        return Ok(None);
+    }
+    let pid = match service {
+        Ok(unit) if unit.active == "active" || unit.main_pid != 0 => unit.main_pid,
+        Ok(_) => return Ok(None),
+        Err(_) => match pid_file(host) {
+            Some(pid) => pid,
+            None => return Ok(None),
+        },
+    };
+    if pid == 0 {
+        return Ok(None);
+    }
+    let proc = PathBuf::from(format!("/proc/{pid}"));
+    let unknown = |what: &str, e: std::io::Error| Unknown(format!("/proc/{pid}/{what}: {e}"));
+    let cmdline = host.read(&proc.join("cmdline")).map_err(|e| unknown("cmdline", e))?;
+    let argv: Vec<String> = cmdline
+        .split(|b| *b == 0)
+        .map(|word| String::from_utf8_lossy(word).into_owned())
+        .collect::<Vec<_>>();
+    let argv = argv[..argv.len().saturating_sub(1)].to_vec();
+    let exe = match host.stat(&proc.join("exe")).map(|s| s.kind) {
+        // After a package upgrade the kernel marks the old binary; the path is what the next start runs.
+        Ok(FileKind::Symlink(target)) => PathBuf::from(target.trim_end_matches(" (deleted)")),
+        _ => argv.first().map(PathBuf::from).unwrap_or_default(),
+    };
+    let started = started(host, &proc).ok_or_else(|| Unknown(format!("/proc/{pid}/stat: no start time")))?;
+    Ok(Some(Running { pid, argv, exe, started }))
+}
+
+/// Without systemd dockerd's own pid file names it.
+fn pid_file(host: &dyn Host) -> Option<u32> {
+    let pid = path::read_text(host, Path::new("/run/docker.pid")).ok()?.trim().parse().ok()?;
+    let comm = path::read_text(host, Path::new(&format!("/proc/{pid}/comm"))).ok()?;
+    (comm.trim() == "dockerd").then_some(pid)
+}
+
+/// Start time: field 22 of `/proc/PID/stat`, in ticks (always 100 a second for user space) since boot.
+fn started(host: &dyn Host, proc: &Path) -> Option<i64> {
+    let stat = path::read_text(host, &proc.join("stat")).ok()?;
+    let ticks: i64 = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()?;
+    let kernel = path::read_text(host, Path::new("/proc/stat")).ok()?;
+    let boot: i64 = kernel.lines().find_map(|l| l.strip_prefix("btime "))?.trim().parse().ok()?;
+    Some(boot + ticks / 100)
+}
+
+fn next_argv(host: &dyn Host, service: &Known<Unit>, running: &Known<Option<Running>>) -> Known<Vec<Argument>> {
+    match service {
+        Ok(unit) if unit.fragment.is_some() => command_line::read(host, unit),
+        // No systemd: whoever starts dockerd will most likely do it again in the same way.
+        _ => match running {
+            Ok(Some(running)) => {
+                let place = Place { file: "/proc".into(), line: 0, variable: None, vendor: true };
+                let words = running.argv.iter();
+                Ok(words.map(|text| Argument { text: text.clone(), place: place.clone() }).collect())
+            }
+            Ok(None) => Ok(Vec::new()),
+            Err(why) => Err(why.clone()),
+        },
+    }
+}
+
+fn config_path(argv: &Known<Vec<Argument>>) -> PathBuf {
+    let key = keys::find("config-file");
+    let flag = argv.as_ref().ok().zip(key).and_then(|(argv, key)| settings::flag_value(argv, key));
+    let text = flag.and_then(|(value, _)| value.as_str().map(PathBuf::from));
+    text.unwrap_or_else(|| "/etc/docker/daemon.json".into())
+}
+
+fn api_socket(socket: Option<&Unit>) -> PathBuf {
+    let listen = socket.and_then(|unit| unit.properties.get("Listen"));
+    let path = listen.and_then(|l| l.split_whitespace().find(|w| w.starts_with('/')));
+    path.map_or_else(|| "/run/docker.sock".into(), PathBuf::from)
+}
+
+/// Asks only a daemon that runs: connecting to the socket of a stopped one would start it.
+fn ask_engine(host: &dyn Host, daemon: &mut Daemon) {
+    if !matches!(daemon.running, Ok(Some(_))) {
+        return;
+    }
+    let paths = ["/version", "/info", "/networks/bridge"].map(str::to_owned);
+    let mut answers = host.engine(&daemon.socket, &paths).into_iter();
+    let mut next = |path: &str| -> Known<Value> {
+        match answers.next() {
+            Some(Ok(value)) => Ok(value),
+            Some(Err(EngineError::Unreachable(why) | EngineError::Broken(why))) => {
+                Err(Unknown(format!("API {path}: {why}")))
+            }
+            Some(Err(EngineError::Status(status, why))) => Err(Unknown(format!("API {path}: {status} {why}"))),
+            None => Err(Unknown(format!("API {path}: no answer"))),
+        }
+    };
+    daemon.version_api = next("/version");
+    daemon.info = next("/info");
+    daemon.bridge = next("/networks/bridge");
+    if let Some(root) = daemon.info.as_ref().ok().and_then(|i| i["DockerRootDir"].as_str()) {
+        daemon.data_root = without_remap_leaf(Path::new(root));
+    }
+}
+
+/// Under userns-remap the engine reports `ROOT/UID.GID`.
+fn without_remap_leaf(root: &Path) -> PathBuf {
+    let leaf = root.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+    let remapped = leaf.split_once('.').is_some_and(|(uid, gid)| {
+        let number = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit());
+        number(uid) && number(gid)
+    });
+    match root.parent() {
+        Some(parent) if remapped => parent.to_owned(),
+        _ => root.to_owned(),
+    }
+}
+
+fn version(host: &dyn Host, daemon: &Daemon) -> Option<Version> {
+    let api = daemon.version_api.as_ref().ok().and_then(|v| v["Version"].as_str()).and_then(Version::find);
+    api.or_else(|| Version::find(&host.ask(&Query::DockerdVersion).ok()?.stdout))
+}
+
+/// TCP sockets on which the daemon's process listens: `/proc/net/tcp*` by the inodes of its descriptors.
+fn listeners(host: &dyn Host, running: &Known<Option<Running>>) -> Known<Vec<String>> {
+    let Ok(Some(running)) = running else { return Ok(Vec::new()) };
+    let fds = PathBuf::from(format!("/proc/{}/fd", running.pid));
+    let names = host.list(&fds).map_err(|e| Unknown(format!("{}: {e}", fds.display())))?;
+    let mut inodes = Vec::new();
+    for name in names {
+        if let Ok(FileKind::Symlink(target)) = host.stat(&fds.join(name)).map(|s| s.kind) {
+            let inode = target.strip_prefix("socket:[").and_then(|t| t.strip_suffix(']'));
+            inodes.extend(inode.map(str::to_owned));
+        }
+    }
+    let mut found = Vec::new();
+    for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
+        let Ok(text) = path::read_text(host, Path::new(table)) else { continue };
+        for line in text.lines().skip(1) {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let listening = fields.get(3) == Some(&"0A");
+            if listening && fields.get(9).is_some_and(|inode| inodes.iter().any(|own| own == inode)) {
+                found.extend(fields.get(1).and_then(|address| readable(address)));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// `0100007F:0947` of `/proc/net/tcp` as `127.0.0.1:2375`; words are in host order (little endian here).
+fn readable(address: &str) -> Option<String> {
+    let (ip, port) = address.split_once(':')?;
+    let port = u16::from_str_radix(port, 16).ok()?;
+    let words = (0..ip.len() / 8).map(|i| u32::from_str_radix(&ip[i * 8..i * 8 + 8], 16).ok());
+    let bytes: Vec<u8> = words.collect::<Option<Vec<u32>>>()?.into_iter().flat_map(u32::to_le_bytes).collect();
+    let ip = match <[u8; 4]>::try_from(bytes.as_slice()) {
+        Ok(four) => std::net::IpAddr::from(four),
+        Err(_) => std::net::IpAddr::from(<[u8; 16]>::try_from(bytes.as_slice()).ok()?),
+    };
+    Some(std::net::SocketAddr::new(ip, port).to_string())
+}
+
+/// Whether daemon.json is missing but its directory is there, and so on: what an edit has to create.
+impl Config {
+    /// The text that an edit starts from; `None` when the file must not be edited.
+    pub fn editable(&self) -> Option<&str> {
+        match self {
+            Self::Missing => Some(""),
+            Self::Valid { text, .. } => Some(text),
+            Self::Invalid { .. } | Self::Unreadable(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_the_kernel_are_readable() {
+        assert_eq!(readable("0100007F:0947").as_deref(), Some("127.0.0.1:2375"));
+        assert_eq!(readable("00000000:0016").as_deref(), Some("0.0.0.0:22"));
+        assert_eq!(readable("00000000000000000000000000000000:0947").as_deref(), Some("[::]:2375"));
+    }
+
+    #[test]
+    fn the_leaf_of_a_remapped_data_root_is_dropped() {
+        assert_eq!(without_remap_leaf(Path::new("/var/lib/docker/165536.165536")), Path::new("/var/lib/docker"));
+        assert_eq!(without_remap_leaf(Path::new("/srv/docker.d")), Path::new("/srv/docker.d"));
+    }
+}

@@ -1,0 +1,282 @@
+//! Findings to one plan, computed against the host as it will be: creating daemon.json makes its owner, mode and watch
+//! checks apply, so rounds go on until nothing is added. That is what makes the second apply empty.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use super::change::{Held, Plan};
+use super::draft::Draft;
+use super::edits::{self, Effects};
+use super::hazard::{self, Detection, Situation};
+use super::steps;
+use crate::audit::{self, Applicability, Disruption, Finding, HazardFound, PendingOn, Verdict};
+use crate::catalog::{Edit, Entry, Hazard, Object};
+use crate::error::Result;
+use crate::facts::{self, Facts, Origin, Workload, keys};
+use crate::host::{Command, Host};
+use crate::policy::Policy;
+
+/// Rounds after which the catalogue would be at fault.
+const MAX_ROUNDS: usize = 6;
+
+/// What is planned, and from what.
+pub struct Inputs<'a> {
+    /// The host; it should remember its answers, since it is read once a round.
+    pub host: &'a dyn Host,
+    /// The selected checks.
+    pub entries: &'a [&'a Entry],
+    /// The site's file.
+    pub policy: &'a Policy,
+    /// Facts of the host as it is.
+    pub facts: &'a Facts,
+    /// Containers, images and so on.
+    pub workload: &'a Workload,
+    /// Which of the fixable checks are taken.
+    pub choice: Choice,
+    /// Write files, but restart nothing.
+    pub no_restart: bool,
+    /// Paths that our last run changed and that have been put back since.
+    pub put_back: &'a [PathBuf],
+}
+
+/// Which of the fixable checks are taken.
+#[derive(Clone, Debug)]
+pub enum Choice {
+    /// All without hazards, and these.
+    Automatic {
+        /// Slugs that are taken with their hazards.
+        accept: BTreeSet<String>,
+    },
+    /// Exactly these, with their hazards.
+    Only(BTreeSet<String>),
+}
+
+impl Choice {
+    fn accepts(&self, check: &str) -> bool {
+        match self {
+            Self::Automatic { accept } | Self::Only(accept) => accept.contains(check),
+        }
+    }
+
+    fn considers(&self, check: &str) -> bool {
+        match self {
+            Self::Automatic { .. } => true,
+            Self::Only(only) => only.contains(check),
+        }
+    }
+}
+
+/// A plan, and the findings with what the plan found out about them.
+pub struct Planned {
+    /// What would be done.
+    pub plan: Plan,
+    /// Findings of the host as it is.
+    pub findings: Vec<Finding>,
+}
+
+/// What is known of one fixable check.
+pub(super) struct Fix {
+    pub(super) disruption: Disruption,
+    pub(super) hazards: Vec<HazardFound>,
+}
+
+/// Everything that the rounds gather.
+#[derive(Default)]
+pub(super) struct Gathered {
+    pub(super) draft: Draft,
+    pub(super) commands: Vec<(Command, String)>,
+    pub(super) fixes: BTreeMap<String, Fix>,
+    pub(super) included: BTreeSet<String>,
+    pub(super) held: BTreeSet<String>,
+    /// Checks that only wait for something that this plan can do.
+    pub(super) waiting: BTreeMap<String, PendingOn>,
+}
+
+/// Computes the plan.
+///
+/// # Errors
+/// A file that has to be edited cannot be read or understood.
+pub fn plan(inputs: &Inputs<'_>) -> Result<Planned> {
+    let objects = audit::objects(inputs.entries);
+    let mut findings = audit::audit(inputs.entries, inputs.facts, inputs.policy);
+    let mut gathered = Gathered::default();
+    add_round(inputs, inputs.facts, &findings, &mut gathered)?;
+    for _ in 0..MAX_ROUNDS {
+        let before = gathered.included.len();
+        let future = future_facts(inputs, &gathered, &objects);
+        let then = audit::audit(inputs.entries, &future, inputs.policy);
+        add_round(inputs, &future, &then, &mut gathered)?;
+        if gathered.included.len() == before {
+            break;
+        }
+    }
+    annotate(&mut findings, &gathered);
+    let plan = steps::assemble(inputs, &gathered, held(&gathered));
+    Ok(Planned { plan, findings })
+}
+
+fn future_facts(inputs: &Inputs<'_>, gathered: &Gathered, objects: &BTreeSet<Object>) -> Facts {
+    let overlay = gathered.draft.overlay(inputs.host);
+    facts::gather(&overlay, objects)
+}
+
+/// Takes up every failing check that is neither included nor held yet.
+fn add_round(inputs: &Inputs<'_>, facts: &Facts, findings: &[Finding], gathered: &mut Gathered) -> Result<()> {
+    let waiting = findings.iter().filter(|f| f.verdict == Verdict::Pending);
+    gathered.waiting = waiting.filter_map(|f| Some((f.check.clone(), f.pending_on?))).collect();
+    // live-restore first: whether it will hold the containers decides what a restart hurts.
+    let live_restore = |e: &&&Entry| e.id == "daemon.live-restore";
+    let (first, rest): (Vec<&&Entry>, Vec<&&Entry>) = inputs.entries.iter().partition(live_restore);
+    for entry in first.into_iter().chain(rest) {
+        let failing: Vec<&Finding> =
+            findings.iter().filter(|f| f.check == entry.id && f.verdict == Verdict::Fail && !f.waived).collect();
+        let known = gathered.held.contains(&entry.id);
+        if failing.is_empty() || known || entry.remediation.edits.is_empty() || !inputs.choice.considers(&entry.id) {
+            continue;
+        }
+        let fix = assess(inputs, facts, entry, gathered);
+        let take = fix.hazards.is_empty() || inputs.choice.accepts(&entry.id) && !needs_value(&fix);
+        gathered.fixes.entry(entry.id.clone()).or_insert(fix);
+        if !take {
+            gathered.held.insert(entry.id.clone());
+            continue;
+        }
+        let context = edits::Context { base: inputs.host, facts, policy: inputs.policy };
+        let Effects { first } = edits::apply(&context, &mut gathered.draft, entry, &failing)?;
+        gathered.included.insert(entry.id.clone());
+        for command in first {
+            if !gathered.commands.iter().any(|(known, _)| *known == command) {
+                gathered.commands.push((command, entry.id.clone()));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A value cannot be accepted, only given.
+fn needs_value(fix: &Fix) -> bool {
+    fix.hazards.iter().any(|h| h.hazard == Hazard::NeedsValue)
+}
+
+/// What fixing a check interrupts, and what it would hurt here.
+fn assess(inputs: &Inputs<'_>, facts: &Facts, entry: &Entry, gathered: &Gathered) -> Fix {
+    let disruption = if inputs.no_restart { Disruption::None } else { disruption(facts, entry) };
+    let situation = Situation {
+        host: inputs.host,
+        facts,
+        workload: inputs.workload,
+        policy: inputs.policy,
+        check: &entry.id,
+        edits: &entry.remediation.edits,
+        files: &files(facts, entry),
+        restart: disruption >= Disruption::RestartDaemon,
+        daemon_reload: reloads_units(facts, entry),
+        live_restore_first: facts.daemon.setting("live-restore").in_force.is_ok_and(|v| v == Some(true.into()))
+            || gathered.included.contains("daemon.live-restore"),
+        put_back: inputs.put_back,
+    };
+    let mut wanted: BTreeSet<Hazard> = entry.remediation.hazards.iter().copied().collect();
+    wanted.extend(implied(entry, &situation));
+    let mut hazards = Vec::new();
+    for hazard in wanted {
+        match hazard::detect(hazard, &situation) {
+            Detection::Absent => {}
+            Detection::Found(evidence) => hazards.push(HazardFound { hazard, evidence, looked: true }),
+            Detection::CouldNotLook(why) => hazards.push(HazardFound { hazard, evidence: vec![why], looked: false }),
+        }
+    }
+    Fix { disruption, hazards }
+}
+
+/// Hazards that follow from what is done, whatever the entry names.
+fn implied(entry: &Entry, situation: &Situation<'_>) -> Vec<Hazard> {
+    let mut hazards = vec![Hazard::NeedsValue, Hazard::VendorCommand];
+    if !situation.files.is_empty() {
+        hazards.push(Hazard::ForeignOwner);
+    }
+    if situation.restart {
+        hazards.extend([Hazard::StopsContainers, Hazard::Interrupts]);
+    }
+    if situation.daemon_reload {
+        hazards.push(Hazard::LosesDevices);
+    }
+    // A pending change is judged by what it will hurt when it takes effect, so --no-restart does not silence these.
+    if entry.id == "daemon.live-restore" {
+        hazards.push(Hazard::Swarm);
+    }
+    hazards
+}
+
+/// The settings of the daemon that an entry writes.
+fn settings(entry: &Entry) -> impl Iterator<Item = &str> {
+    entry.remediation.edits.iter().filter_map(|edit| match edit {
+        Edit::DaemonSetting { key, .. } | Edit::DaemonSettingRemove { key } => Some(key.as_str()),
+        _ => None,
+    })
+}
+
+/// What a fix interrupts: a restart, unless the key is one that dockerd reloads and it is set in daemon.json.
+fn disruption(facts: &Facts, entry: &Entry) -> Disruption {
+    let each = settings(entry).map(|key| {
+        let flag = matches!(facts.daemon.setting(key).origin, Origin::Flag(_));
+        let reload = keys::find(key).is_some_and(|k| k.reload) && !flag;
+        if reload { Disruption::Reload } else { Disruption::RestartDaemon }
+    });
+    each.max().unwrap_or_default()
+}
+
+/// A flag in a unit file takes a daemon-reload; one in an environment file does not.
+fn reloads_units(facts: &Facts, entry: &Entry) -> bool {
+    let in_unit = |key: &str| match facts.daemon.setting(key).origin {
+        Origin::Flag(place) => place.vendor || place.variable.is_none(),
+        Origin::File | Origin::Default => false,
+    };
+    settings(entry).any(in_unit)
+}
+
+/// The files that a fix would change, as far as that is known before.
+fn files(facts: &Facts, entry: &Entry) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = settings(entry)
+        .filter_map(|key| match facts.daemon.setting(key).origin {
+            Origin::Flag(place) if place.vendor => None,
+            Origin::Flag(place) => Some(place.file),
+            Origin::File | Origin::Default => Some(facts.daemon.config_path.clone()),
+        })
+        .collect();
+    for edit in &entry.remediation.edits {
+        match edit {
+            Edit::Environment { .. } => files.push("/etc/environment".into()),
+            Edit::AuditWatch { .. } => files.push(facts::audit_rules::OWN_RULES.into()),
+            Edit::FileAccess { object, .. } => {
+                let located = facts.objects.get(object).and_then(|o| o.as_ref().ok());
+                files.extend(located.into_iter().flatten().map(|l| l.path.clone()));
+            }
+            Edit::DaemonSetting { .. } | Edit::DaemonSettingRemove { .. } | Edit::Auditd => {}
+        }
+    }
+    files
+}
+
+fn annotate(findings: &mut [Finding], gathered: &Gathered) {
+    for finding in findings.iter_mut().filter(|f| f.verdict == Verdict::Fail) {
+        match gathered.fixes.get(&finding.check) {
+            Some(fix) => {
+                finding.applicability =
+                    Some(if fix.hazards.is_empty() { Applicability::Automatic } else { Applicability::Ask });
+                finding.hazards.clone_from(&fix.hazards);
+                finding.disruption = fix.disruption;
+            }
+            None => finding.applicability = Some(Applicability::Manual),
+        }
+    }
+}
+
+fn held(gathered: &Gathered) -> Vec<Held> {
+    let one = |check: &String| {
+        let hazards = gathered.fixes.get(check).map(|f| f.hazards.clone()).unwrap_or_default();
+        let value = hazards.iter().any(|h| h.hazard == Hazard::NeedsValue);
+        let flag = if value { "a value in [values] of the config".into() } else { format!("--accept {check}") };
+        Held { check: check.clone(), hazards, flag }
+    };
+    gathered.held.iter().map(one).collect()
+}

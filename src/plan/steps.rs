@@ -1,0 +1,252 @@
+//! The order of a plan: packages, owners and modes, the environment, audit rules, then the daemon's files with
+//! live-restore first and one restart at the most.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::build::{Gathered, Inputs};
+use super::change::{Act, FileChange, FileState, Fingerprint, Held, PLAN_SCHEMA, Plan, Step, Target};
+use super::edit::daemon_json;
+use super::{draft, edits, expected};
+use crate::audit::{Disruption, PendingOn};
+use crate::catalog::Check;
+use crate::facts::audit_rules::{self, OWN_RULES, OWN_TMPFILES};
+use crate::facts::{AuditRule, Config, Facts, Install, Origin, keys};
+use crate::host::Command;
+
+/// Puts everything that was gathered into one ordered plan.
+pub(super) fn assemble(inputs: &Inputs<'_>, gathered: &Gathered, held: Vec<Held>) -> Plan {
+    let facts = inputs.facts;
+    let sorted = Sorted::new(facts, gathered);
+    let mut steps: Vec<Step> = Vec::new();
+    // Without systemd a unit cannot be enabled or started, but a package can still be installed.
+    let doable = |c: &Command| facts.scope.systemd || matches!(c, Command::Install { .. }) && !facts.scope.offline;
+    for (command, check) in gathered.commands.iter().filter(|(c, _)| doable(c)) {
+        steps.push(Step { act: Act::Run(command.clone()), checks: vec![check.clone()] });
+    }
+    for path in &sorted.plain {
+        steps.push(file(gathered, path, None));
+    }
+    audit_steps(inputs, gathered, &sorted, &mut steps);
+    let restart = service_steps(inputs, gathered, &sorted, &mut steps);
+    let disruption = gathered.included.iter().filter_map(|c| gathered.fixes.get(c)).map(|f| f.disruption).max();
+    let (expected_containers, stopped_containers) = expected::containers(inputs, gathered, restart);
+    let mut plan = Plan {
+        schema_version: PLAN_SCHEMA,
+        tool_version: env!("CARGO_PKG_VERSION").into(),
+        generated_at: crate::text::timestamp(inputs.host.now()),
+        fingerprint: fingerprint(facts, &held, gathered),
+        accepted: gathered.included.iter().cloned().collect(),
+        steps,
+        held,
+        disruption: disruption.unwrap_or_default(),
+        expected_containers,
+        stopped_containers,
+        notes: Vec::new(),
+        target: target(facts, gathered),
+        parts: gathered.draft.parts.clone(),
+    };
+    plan.notes = expected::notes(inputs, gathered, &plan, restart);
+    plan
+}
+
+/// The paths of the draft by what has to happen around them.
+struct Sorted {
+    plain: Vec<PathBuf>,
+    audit: Vec<PathBuf>,
+    service: Vec<PathBuf>,
+    units: bool,
+}
+
+impl Sorted {
+    fn new(facts: &Facts, gathered: &Gathered) -> Self {
+        let flags = facts.daemon.next_argv.iter().flatten().map(|a| a.place.file.clone());
+        let mut daemon: BTreeSet<PathBuf> = flags.collect();
+        daemon.insert(facts.daemon.config_real_path.clone());
+        daemon.insert(edits::OWN_DROP_IN.into());
+        let mut sorted = Self { plain: Vec::new(), audit: Vec::new(), service: Vec::new(), units: false };
+        for (path, target) in &gathered.draft.targets {
+            if target.before == target.after {
+                continue;
+            }
+            let content = matches!(&target.after, FileState::Present { content: Some(_), .. });
+            sorted.units |= content && path.extension().is_some_and(|e| e == "conf" || e == "service") && path.starts_with("/etc/systemd");
+            let audit = path.starts_with("/etc/audit") || path.as_os_str() == OWN_TMPFILES;
+            match (content, audit, daemon.contains(path)) {
+                (true, true, _) => sorted.audit.push(path.clone()),
+                (true, _, true) => sorted.service.push(path.clone()),
+                _ => sorted.plain.push(path.clone()),
+            }
+        }
+        // daemon.json last: by then the flags that it would conflict with are gone.
+        sorted.service.sort_by_key(|p| *p == facts.daemon.config_real_path);
+        sorted
+    }
+}
+
+fn file(gathered: &Gathered, path: &Path, interim: Option<String>) -> Step {
+    let draft::Target { before, after, checks } = gathered.draft.targets[path].clone();
+    let change = FileChange { path: path.to_owned(), before, after, interim, secret: false };
+    Step { act: Act::File(change), checks: checks.into_iter().collect() }
+}
+
+fn audit_steps(inputs: &Inputs<'_>, gathered: &Gathered, sorted: &Sorted, steps: &mut Vec<Step>) {
+    let facts = inputs.facts;
+    for path in &sorted.audit {
+        steps.push(file(gathered, path, None));
+    }
+    let is_watch = |check: &str| {
+        inputs.entries.iter().any(|e| e.id == check && matches!(e.check, Check::AuditWatch { .. }))
+    };
+    let waits = |(check, on): (&String, &PendingOn)| *on == PendingOn::Reload && is_watch(check);
+    let pending: Vec<String> =
+        gathered.waiting.iter().filter(|(c, on)| waits((*c, *on))).map(|(check, _)| check.clone()).collect();
+    let here = facts.scope.initial_pid_namespace && !facts.scope.offline;
+    // A foreign rule that does not load stops ours behind it: loading again mends nothing.
+    let blocked = foreign_rule_missing(facts);
+    let new: BTreeSet<String> = sorted.audit.iter().flat_map(|p| gathered.draft.targets[p].checks.clone()).collect();
+    if !here || (new.is_empty() && (pending.is_empty() || blocked)) {
+        return;
+    }
+    let expect = if blocked || facts.audit.enabled == Ok(2) { Vec::new() } else { watches(gathered, facts) };
+    let checks: BTreeSet<String> = new.into_iter().chain(pending).collect();
+    steps.push(Step { act: Act::LoadAuditRules { expect }, checks: checks.into_iter().collect() });
+}
+
+fn foreign_rule_missing(facts: &Facts) -> bool {
+    let (Ok(files), Ok(kernel)) = (&facts.audit.files, &facts.audit.kernel) else { return false };
+    files.iter().filter(|f| f.file.as_os_str() != OWN_RULES).any(|f| match &f.rule {
+        AuditRule::Watch { path, perm, .. } => !kernel.iter().any(|k| k.covers(path, perm)),
+        AuditRule::Other(_) => false,
+    })
+}
+
+/// The watches of our own file as it will be, `PATH PERM` each.
+fn watches(gathered: &Gathered, facts: &Facts) -> Vec<String> {
+    let drafted = gathered.draft.targets.get(Path::new(OWN_RULES)).map(|t| &t.after);
+    let text = match drafted {
+        Some(FileState::Present { content: Some(text), .. }) => text.clone(),
+        _ => facts.audit.own_file.clone().ok().flatten().unwrap_or_default(),
+    };
+    let rules = text.lines().filter_map(audit_rules::parse);
+    rules
+        .filter_map(|rule| match rule {
+            AuditRule::Watch { path, perm, .. } => Some(format!("{path} {perm}")),
+            AuditRule::Other(_) => None,
+        })
+        .collect()
+}
+
+/// The daemon's files, and what makes them effective. Says whether that is a restart.
+fn service_steps(inputs: &Inputs<'_>, gathered: &Gathered, sorted: &Sorted, steps: &mut Vec<Step>) -> bool {
+    let facts = inputs.facts;
+    let config = &facts.daemon.config_real_path;
+    let by = |wanted: Disruption| -> BTreeSet<String> {
+        let fixes = gathered.fixes.iter().filter(|(check, fix)| gathered.included.contains(*check) && fix.disruption == wanted);
+        fixes.map(|(check, _)| check.clone()).collect()
+    };
+    let up = facts.scope.systemd && facts.unit("docker.service").is_some_and(|u| u.active != "inactive");
+    let mut restart_for = by(Disruption::RestartDaemon);
+    restart_for.extend(gathered.restart_for.iter().cloned());
+    let restart = up && !inputs.no_restart && !restart_for.is_empty();
+    let mut reload_for = by(Disruption::Reload);
+    let waits = |(check, on): (&String, &PendingOn)| {
+        *on == PendingOn::Reload && inputs.entries.iter().any(|e| e.id == *check && matches!(e.check, Check::DaemonSetting { .. }))
+    };
+    reload_for.extend(gathered.waiting.iter().filter(|(c, on)| waits((*c, *on))).map(|(c, _)| c.clone()));
+    let interim = interim(gathered, config).filter(|_| up && facts.daemon.info.is_ok());
+    let first = interim.is_some();
+    if first {
+        let checks = vec!["daemon.live-restore".to_owned()];
+        steps.push(Step { act: Act::LiveRestoreFirst(config.clone()), checks });
+    }
+    for path in &sorted.service {
+        let interim = interim.clone().filter(|_| path == config);
+        steps.push(file(gathered, path, interim));
+    }
+    if sorted.units && facts.scope.systemd {
+        steps.push(Step { act: Act::DaemonReload, checks: restart_for.iter().cloned().collect() });
+    }
+    if restart {
+        steps.push(Step { act: Act::RestartDocker, checks: restart_for.into_iter().collect() });
+    } else {
+        if first {
+            reload_for.remove("daemon.live-restore");
+        }
+        if up && !reload_for.is_empty() {
+            let act = Act::Run(Command::Reload("docker.service".into()));
+            steps.push(Step { act, checks: reload_for.into_iter().collect() });
+        }
+    }
+    restart
+}
+
+/// daemon.json with live-restore alone, when this plan turns it on there: it is reloaded before anything restarts.
+fn interim(gathered: &Gathered, config: &Path) -> Option<String> {
+    let target = gathered.draft.targets.get(config)?;
+    let sets = |p: &super::change::Part| {
+        p.path == config && matches!(&p.undo, super::change::Undo::DaemonKey { key, .. } if key == "live-restore")
+    };
+    if !gathered.draft.parts.iter().any(sets) {
+        return None;
+    }
+    let before = match &target.before {
+        FileState::Present { content, .. } => content.clone().unwrap_or_default(),
+        FileState::Absent => String::new(),
+    };
+    daemon_json::set(&before, "live-restore", &json!(true)).ok()
+}
+
+fn target(facts: &Facts, gathered: &Gathered) -> Target {
+    let daemon = &facts.daemon;
+    let can_validate = daemon.install == Install::System && daemon.version.as_ref().is_some_and(|v| v.numbers[0] >= 23);
+    let argv = daemon.next_argv.as_ref().ok().filter(|argv| !argv.is_empty() && can_validate);
+    let flag = matches!(daemon.setting("live-restore").origin, Origin::Flag(_));
+    let text = match gathered.draft.targets.get(&daemon.config_real_path).map(|t| &t.after) {
+        Some(FileState::Present { content, .. }) => content.clone(),
+        _ => None,
+    };
+    let config = text.is_some() || matches!(daemon.config, Config::Valid { .. } | Config::Missing);
+    Target {
+        socket: daemon.socket.clone(),
+        config: config.then(|| daemon.config_real_path.clone()),
+        validate_argv: argv.map(|argv| argv.iter().map(|a| a.text.clone()).collect()),
+        live_restore_is_flag: flag,
+    }
+}
+
+/// What decides about this plan, by name: never PIDs, boot ids or times.
+fn fingerprint(facts: &Facts, held: &[Held], gathered: &Gathered) -> Fingerprint {
+    let mut versions = Vec::new();
+    let mut version = |what: &str, v: Option<&facts::Version>| versions.extend(v.map(|v| format!("{what} {}", v.text)));
+    use crate::facts;
+    version("engine", facts.daemon.version.as_ref());
+    version("client", facts.client_version.as_ref().ok().and_then(Option::as_ref));
+    version("audit", facts.audit.version.as_ref().ok().and_then(Option::as_ref));
+    let setting = |key: &keys::Key| {
+        let setting = facts.daemon.setting(key.name);
+        let in_force = match &setting.in_force {
+            Ok(Some(value)) => value.to_string(),
+            Ok(None) => "nothing runs".into(),
+            Err(_) => "unknown".into(),
+        };
+        setting.next.ok().map(|next| format!("{}: next {next}, in force {in_force}", key.name))
+    };
+    let mut evidence = Vec::new();
+    let accepted = gathered.fixes.iter().map(|(check, fix)| (check, &fix.hazards));
+    for (check, hazards) in accepted.chain(held.iter().map(|h| (&h.check, &h.hazards))) {
+        for hazard in hazards {
+            evidence.extend(hazard.evidence.iter().map(|e| format!("{check} {:?} {e}", hazard.hazard)));
+        }
+    }
+    evidence.sort();
+    evidence.dedup();
+    Fingerprint {
+        machine_id: facts.scope.machine_id.clone(),
+        versions,
+        settings: keys::KEYS.iter().filter_map(setting).collect(),
+        evidence,
+    }
+}
