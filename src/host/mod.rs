@@ -11,6 +11,8 @@ mod recording;
 mod seam;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use live::LiveHost;
 pub use overlay::{Overlay, OverlayFile};

@@ -121,6 +121,7 @@ impl Host for RecordedHost {
         let (real, node) = self.find(path)?;
         match node {
             Some(node) if node.absent => Err(gone(&real)),
+            Some(Node { stat: None, denied: true, .. }) => Err(denied(&real)),
             Some(node) => Ok(node.xattrs.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect()),
             None if !self.implied(&real).is_empty() => Ok(Vec::new()),
             None => Err(self.missing(&real, "xattrs")),
