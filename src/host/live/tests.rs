@@ -91,8 +91,16 @@ fn the_running_host_is_read_too() {
         (stat.kind, stat.size, stat.nlink, stat.mtime),
         (FileKind::File, want.len(), want.nlink(), want.mtime())
     );
-    let device = format!(" {} ", stat.dev);
-    assert!(stat.dev.contains(':') && (device.len() > 4), "{device}");
+    // the device as mountinfo writes it, so that both can be compared
+    let mounts = String::from_utf8(host.read(p("/proc/self/mountinfo")).unwrap()).unwrap();
+    let proc = host.stat(p("/proc")).unwrap().dev;
+    let listed = |line: &str| line.split(' ').nth(2) == Some(&proc) && line.split(' ').nth(4) == Some("/proc");
+    assert!(mounts.lines().any(listed), "{proc}");
+    // the kernel's own links can be looked at
+    assert_eq!(host.stat(p("/proc/self/exe")).unwrap().kind, FileKind::Symlink(exe.to_string_lossy().into()));
+    assert!(
+        matches!(host.stat(p("/proc/self/ns/pid")).unwrap().kind, FileKind::Symlink(ns) if ns.starts_with("pid:["))
+    );
 }
 
 #[test]
