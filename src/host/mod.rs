@@ -1,7 +1,23 @@
 //! The host: read through [`Host`], changed through [`HostMut`].
 
+mod engine;
+mod live;
+mod overlay;
+mod path;
+mod process;
+mod recorded;
+mod recorder;
 mod recording;
 mod seam;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 
+pub use live::LiveHost;
+pub use overlay::{Overlay, OverlayFile};
+pub use path::{read_text, resolve, stat_follow};
+pub use recorded::RecordedHost;
+pub use recorder::Recorder;
 pub use recording::{Node, RECORDING_SCHEMA, Recording};
 pub use seam::{Answer, Command, EngineError, FileKind, Group, Host, HostMut, Query, Stat};

@@ -139,7 +139,7 @@ pub trait Host {
     /// The operating system's.
     fn list(&self, path: &Path) -> io::Result<Vec<String>>;
 
-    /// Extended attributes (ACLs and SELinux labels among them) of a path whose last component is not followed.
+    /// Extended attributes (ACLs and `SELinux` labels among them) of a path whose last component is not followed.
     ///
     /// # Errors
     /// The operating system's; a file system without attributes answers with an empty list.
@@ -153,7 +153,10 @@ pub trait Host {
     fn ask(&self, query: &Query) -> io::Result<Answer>;
 
     /// Asks the Engine API at `socket` for each of `paths` (without version prefix), concurrently; answers come in
-    /// the order of `paths`.
+    /// the order of `paths`. `/_ping` answers with a text.
+    ///
+    /// Only for a daemon that runs already, so ask [`Query::UnitShow`] first: docker.socket listens while
+    /// docker.service is stopped, and the connection alone would have systemd start it. An audit changes nothing.
     fn engine(&self, socket: &Path, paths: &[String]) -> Vec<std::result::Result<Value, EngineError>>;
 
     /// The name of a user id.

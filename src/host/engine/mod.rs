@@ -1,0 +1,225 @@
+//! The Engine API over its unix socket.
+//!
+//! hyper's `http1` connection and JSON values, not a typed client: those close their word lists, and one unknown
+//! word loses a whole answer. The only place with an asynchronous runtime; what is outside is synchronous.
+
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Bytes;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::UnixStream;
+
+use super::seam::EngineError;
+
+/// Connections at a time. dockerd's processor is the limit: 4 give nearly all there is, 8 the best.
+const WORKERS: usize = 8;
+/// The most that is taken of one answer, in bytes.
+const MAX_BODY: usize = 64 << 20;
+/// Asked without prefix, since it says which prefix to use.
+const VERSION: &str = "/version";
+/// Answers with the text `OK`; has no version either.
+const PING: &str = "/_ping";
+
+/// Gets each of `paths`, concurrently; answers come in the order of `paths`. Each has `deadline` from the moment that
+/// it is asked.
+pub(super) fn get_all(socket: &Path, paths: &[String], deadline: Duration) -> Vec<Result<Value, EngineError>> {
+    block_on(async {
+        let mut first = Conn::new(socket, deadline);
+        let prefix = if paths.iter().all(|path| is_plain(path)) {
+            String::new()
+        } else {
+            match first.prefix().await {
+                Ok(prefix) => prefix,
+                Err(error) => return vec![Err(error); paths.len()],
+            }
+        };
+        spread(first, paths, &prefix).await
+    })
+    .unwrap_or_else(|error| vec![Err(error); paths.len()])
+}
+
+/// Posts to `path` without a body. An empty answer is [`Value::Null`], and so is "not modified", with which the
+/// engine says that a container was already started.
+///
+/// # Errors
+/// See [`EngineError`].
+pub(super) fn post(socket: &Path, path: &str, deadline: Duration) -> Result<Value, EngineError> {
+    block_on(async {
+        let mut conn = Conn::new(socket, deadline);
+        let prefix = conn.prefix().await?;
+        conn.call(&Method::POST, &format!("{prefix}{path}")).await
+    })?
+}
+
+/// Whether a path is asked without version prefix.
+fn is_plain(path: &str) -> bool {
+    path == VERSION || path == PING
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> Result<T, EngineError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    Ok(runtime.map_err(|e| EngineError::Broken(format!("no runtime: {e}")))?.block_on(work))
+}
+
+/// Asks for all paths with up to [`WORKERS`] connections, of which `first` is one. One lost answer loses no other.
+async fn spread(first: Conn, paths: &[String], prefix: &str) -> Vec<Result<Value, EngineError>> {
+    let full = |path: &String| if is_plain(path) { path.clone() } else { format!("{prefix}{path}") };
+    let todo: Arc<Vec<String>> = Arc::new(paths.iter().map(full).collect());
+    let next = Arc::new(AtomicUsize::new(0));
+    let mut conn = Some(first);
+    let mut workers = Vec::new();
+    for _ in 0..WORKERS.min(paths.len()) {
+        let Some(mut own) = conn.take() else { break };
+        conn = Some(Conn::new(&own.socket, own.deadline));
+        let (todo, next) = (Arc::clone(&todo), Arc::clone(&next));
+        workers.push(tokio::spawn(async move {
+            let mut answers = Vec::new();
+            while let Some((at, path)) =
+                Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|i| Some((i, todo.get(i)?)))
+            {
+                answers.push((at, own.call(&Method::GET, path).await));
+            }
+            answers
+        }));
+    }
+    let lost = || Err(EngineError::Broken("the question was not asked".into()));
+    let mut answers: Vec<_> = paths.iter().map(|_| lost()).collect();
+    for worker in workers {
+        for (at, answer) in worker.await.unwrap_or_default() {
+            answers[at] = answer;
+        }
+    }
+    answers
+}
+
+/// Why one exchange failed.
+enum Error {
+    /// The connection was closed before the answer began; a kept-alive one may have been, by the engine's own clock.
+    Closed(String),
+    Engine(EngineError),
+}
+
+/// One connection, opened when it is needed and kept.
+struct Conn {
+    socket: PathBuf,
+    deadline: Duration,
+    open: Option<SendRequest<Full<Bytes>>>,
+}
+
+impl Conn {
+    fn new(socket: &Path, deadline: Duration) -> Self {
+        Self { socket: socket.to_owned(), deadline, open: None }
+    }
+
+    /// The prefix of the engine's own API version. A fixed one breaks: Docker 29's lowest is above 20.10's highest.
+    async fn prefix(&mut self) -> Result<String, EngineError> {
+        let version = self.call(&Method::GET, VERSION).await?;
+        match version.get("ApiVersion").and_then(Value::as_str) {
+            Some(version) => Ok(format!("/v{version}")),
+            None => Err(EngineError::Broken("/version: no ApiVersion in the answer".into())),
+        }
+    }
+
+    /// One question and its answer, within the deadline.
+    async fn call(&mut self, method: &Method, path: &str) -> Result<Value, EngineError> {
+        // an idle connection may have been closed by the engine; what may change something is never asked twice
+        let again = method == Method::GET && self.open.is_some();
+        let deadline = self.deadline;
+        let exchange = async {
+            match self.exchange(method, path).await {
+                Err(Error::Closed(_)) if again => {
+                    self.open = None;
+                    self.exchange(method, path).await
+                }
+                answer => answer,
+            }
+        };
+        let answer = match tokio::time::timeout(deadline, exchange).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(Error::Engine(error))) => Err(error),
+            Ok(Err(Error::Closed(why))) => Err(EngineError::Broken(format!("{path}: connection closed: {why}"))),
+            Err(_) => Err(EngineError::Broken(format!("{path}: no whole answer within {} s", deadline.as_secs_f32()))),
+        };
+        if matches!(answer, Err(EngineError::Broken(_))) {
+            self.open = None; // never reuse a connection with half an answer in it
+        }
+        answer
+    }
+
+    async fn exchange(&mut self, method: &Method, path: &str) -> Result<Value, Error> {
+        let closed = |e: hyper::Error| Error::Closed(e.to_string());
+        let mut open = match self.open.take().filter(|open| !open.is_closed()) {
+            Some(open) => open,
+            None => self.connect().await?,
+        };
+        let request = Request::builder().method(method).uri(path).header("host", "docker").body(Full::default());
+        let request = request.map_err(|e| broken(path, e))?;
+        open.ready().await.map_err(closed)?;
+        let answer = open.send_request(request).await.map_err(closed)?;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), MAX_BODY).collect().await;
+        let body = body.map_err(|e| broken(path, body_error(&*e)))?.to_bytes();
+        self.open = Some(open);
+        read_answer(method, path, status, &body).map_err(Error::Engine)
+    }
+
+    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, Error> {
+        let stream = UnixStream::connect(&self.socket).await.map_err(|e| Error::Engine(self.unreachable(&e)))?;
+        let handshake = http1::handshake(TokioIo::new(stream)).await;
+        let (open, conn) = handshake.map_err(|e| Error::Closed(e.to_string()))?;
+        tokio::spawn(conn); // its errors arrive at the request that they concern
+        Ok(open)
+    }
+
+    fn unreachable(&self, error: &io::Error) -> EngineError {
+        let why = match error.kind() {
+            io::ErrorKind::NotFound => "no such socket".to_owned(),
+            io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+            io::ErrorKind::ConnectionRefused => "connection refused, nobody listens".to_owned(),
+            _ => error.to_string(),
+        };
+        EngineError::Unreachable(format!("{}: {why}", self.socket.display()))
+    }
+}
+
+/// Status before content: an error's content may be anything.
+fn read_answer(method: &Method, path: &str, status: StatusCode, body: &[u8]) -> Result<Value, EngineError> {
+    let json = serde_json::from_slice::<Value>(body);
+    if status == StatusCode::NOT_MODIFIED && method == Method::POST {
+        return Ok(Value::Null);
+    }
+    if !status.is_success() {
+        let message = json.ok().and_then(|value| Some(value.get("message")?.as_str()?.to_owned()));
+        let message = message.unwrap_or_else(|| String::from_utf8_lossy(body).trim().chars().take(500).collect());
+        return Err(EngineError::Status(status.as_u16(), message));
+    }
+    if path == PING {
+        return Ok(Value::String(String::from_utf8_lossy(body).into_owned()));
+    }
+    if method == Method::POST && body.is_empty() {
+        return Ok(Value::Null);
+    }
+    json.map_err(|e| EngineError::Broken(format!("{path}: not JSON: {e}")))
+}
+
+fn body_error(error: &(dyn std::error::Error + Send + Sync + 'static)) -> String {
+    if error.is::<LengthLimitError>() {
+        return format!("answer over {} MiB", MAX_BODY >> 20);
+    }
+    format!("answer broke off: {error}")
+}
+
+fn broken(path: &str, why: impl std::fmt::Display) -> Error {
+    Error::Engine(EngineError::Broken(format!("{path}: {why}")))
+}

@@ -1,0 +1,187 @@
+//! The command lines behind [`Query`] and [`Command`].
+
+use std::io;
+use std::time::Duration;
+
+use crate::host::process;
+use crate::host::seam::{Answer, Command, Query};
+
+/// For children that answer at once on a host that is well.
+const SHORT: Duration = Duration::from_secs(10);
+/// For commands that systemd or the kernel works on.
+const WORK: Duration = Duration::from_secs(90);
+/// `dockerd --validate` reads one file.
+const VALIDATE: Duration = Duration::from_secs(30);
+/// A package install with its download, and the wait for another package manager's lock.
+const INSTALL: Duration = Duration::from_mins(15);
+
+/// Asks a child that only reads.
+pub(super) fn ask(query: &Query) -> io::Result<Answer> {
+    match query {
+        Query::UnitShow(unit) => process::run("systemctl", &["show", "--no-pager", "--", unit.as_str()], &[], SHORT),
+        Query::AuditStatus => process::run("auditctl", &["-s"], &[], SHORT),
+        Query::AuditRules => process::run("auditctl", &["-l"], &[], SHORT),
+        Query::AuditVersion => process::run("auditctl", &["-v"], &[], SHORT),
+        Query::DockerdVersion => process::run("dockerd", &["--version"], &[], SHORT),
+        // without a config there is no context and no plugin, so nothing but the client itself is asked
+        Query::DockerVersion => process::run("docker", &["--version"], &[("DOCKER_CONFIG", "/nonexistent")], SHORT),
+    }
+}
+
+/// Runs one command that changes something. The answer is that of the command itself; what prepares it
+/// (`reset-failed`) may fail.
+pub(super) fn run(command: &Command) -> io::Result<Answer> {
+    match command {
+        Command::Install { argv } => {
+            program(argv, &[("DEBIAN_FRONTEND", "noninteractive"), ("NEEDRESTART_SUSPEND", "1")], INSTALL)
+        }
+        Command::Enable(unit) => systemctl(&["enable", "--", unit]),
+        Command::Disable(unit) => systemctl(&["disable", "--", unit]),
+        Command::Start(unit) => queue("start", unit),
+        Command::Stop(unit) => systemctl(&["stop", "--no-block", "--", unit]),
+        Command::Restart(unit) => queue("restart", unit),
+        Command::Reload(unit) => systemctl(&["reload", "--", unit]),
+        Command::ResetFailed(units) => {
+            let units = units.iter().map(String::as_str);
+            systemctl(&["reset-failed", "--"].into_iter().chain(units).collect::<Vec<_>>())
+        }
+        Command::DaemonReload => systemctl(&["daemon-reload"]),
+        Command::LoadAuditRules => process::run("augenrules", &["--load"], &[], WORK),
+        Command::RemoveAuditRule(rule) => process::run("auditctl", &removal(rule)?, &[], SHORT),
+        Command::ValidateDaemon { argv } => {
+            // measured with 26.1.5: it creates the user dockremap before it validates anything
+            if argv.iter().any(|arg| arg.starts_with("--userns-remap")) {
+                return Err(refused("dockerd --validate with --userns-remap would create a user"));
+            }
+            program(argv, &[], VALIDATE)
+        }
+        Command::ArmTimer { unit, seconds, argv } => {
+            process::run("systemd-run", &timer(unit, *seconds, argv), &[], SHORT)
+        }
+        Command::DisarmTimer(unit) => disarm(unit),
+    }
+}
+
+fn systemctl(args: &[&str]) -> io::Result<Answer> {
+    process::run("systemctl", args, &[], WORK)
+}
+
+/// Starts or restarts without waiting: docker.service has no start timeout, so a waiting systemctl may hang for ever.
+/// `reset-failed` clears the start counter: three starts in 60 s lock the unit even when they succeed.
+fn queue(verb: &str, unit: &str) -> io::Result<Answer> {
+    systemctl(&["reset-failed", "--", unit])?;
+    systemctl(&[verb, "--no-block", "--", unit])
+}
+
+/// A command given as a whole; its program must be an absolute path, as it was shown.
+fn program(argv: &[String], extra: &[(&str, &str)], timeout: Duration) -> io::Result<Answer> {
+    match argv.split_first() {
+        Some((path, args)) if path.starts_with('/') => process::run(path, args, extra, timeout),
+        _ => Err(refused("a command needs a program's absolute path")),
+    }
+}
+
+/// `--collect`: a failed rollback does not leave a failed unit that blocks the name of the next run.
+fn timer(unit: &str, seconds: u64, argv: &[String]) -> Vec<String> {
+    let mut args = vec![
+        format!("--unit={unit}"),
+        format!("--on-active={seconds}s"),
+        "--timer-property=AccuracySec=1s".into(),
+        "--collect".into(),
+        "--".into(),
+    ];
+    args.extend_from_slice(argv);
+    args
+}
+
+/// Stops the timer alone: its service may be the rollback that is running right now.
+fn disarm(unit: &str) -> io::Result<Answer> {
+    let (timer, service) = (format!("{unit}.timer"), format!("{unit}.service"));
+    let answer = systemctl(&["stop", "--", &timer])?;
+    systemctl(&["reset-failed", "--", &timer, &service])?;
+    Ok(answer)
+}
+
+/// The arguments that remove a rule listed by `auditctl -l`.
+fn removal(rule: &str) -> io::Result<Vec<String>> {
+    let mut args = arguments(rule);
+    let undo = match args.first().map(String::as_str) {
+        Some("-w") => "-W",
+        Some("-a" | "-A") => "-d",
+        _ => return Err(refused(&format!("audit rule `{rule}`: neither a watch nor a syscall rule"))),
+    };
+    args[0] = undo.into();
+    Ok(args)
+}
+
+/// A listed rule as an argument array. auditctl quotes nothing, so a blank belongs to the value unless an option
+/// follows it.
+fn arguments(rule: &str) -> Vec<String> {
+    let option = |word: &str| word.len() == 2 && word.starts_with('-') && word.as_bytes()[1].is_ascii_alphabetic();
+    let mut args: Vec<String> = Vec::new();
+    for word in rule.trim().split(' ') {
+        match args.last_mut() {
+            Some(value) if !option(word) && !option(value) => {
+                value.push(' ');
+                value.push_str(word);
+            }
+            _ => args.push(word.to_owned()),
+        }
+    }
+    args
+}
+
+fn refused(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, what.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listed_rules_become_their_removal() {
+        for (rule, want) in [
+            ("-w /etc/docker -p wa -k docker", vec!["-W", "/etc/docker", "-p", "wa", "-k", "docker"]),
+            ("-w /etc/my docker -p r -k a -k b", vec!["-W", "/etc/my docker", "-p", "r", "-k", "a", "-k", "b"]),
+            (
+                "-a always,exit -S all -F path=/usr/bin/runc -F perm=wa -F key=docker",
+                vec!["-d", "always,exit", "-S", "all", "-F", "path=/usr/bin/runc", "-F", "perm=wa", "-F", "key=docker"],
+            ),
+            ("-a never,task", vec!["-d", "never,task"]),
+        ] {
+            assert_eq!(removal(rule).unwrap(), want);
+        }
+        for rule in ["-D", "", "No rules", "-e 0"] {
+            assert_eq!(removal(rule).unwrap_err().kind(), io::ErrorKind::InvalidInput, "{rule}");
+        }
+    }
+
+    #[test]
+    fn the_dead_man_timer_runs_an_argument_array() {
+        let argv = ["/var/lib/x/seaworthy".to_owned(), "rollback".into(), "--yes".into()];
+        assert_eq!(
+            timer("seaworthy-1", 300, &argv).join(" "),
+            "--unit=seaworthy-1 --on-active=300s --timer-property=AccuracySec=1s --collect -- \
+             /var/lib/x/seaworthy rollback --yes"
+        );
+    }
+
+    #[test]
+    fn a_relative_program_and_a_validation_that_writes_are_refused() {
+        for command in [
+            Command::Install { argv: vec!["apt-get".into(), "install".into()] },
+            Command::Install { argv: vec![] },
+            Command::ValidateDaemon { argv: vec!["/bin/echo".into(), "--userns-remap=default".into()] },
+        ] {
+            assert_eq!(run(&command).unwrap_err().kind(), io::ErrorKind::InvalidInput, "{command:?}");
+        }
+    }
+
+    #[test]
+    fn an_install_is_noninteractive() {
+        let answer = run(&Command::Install { argv: vec!["/usr/bin/env".into()] }).unwrap();
+        assert!(answer.stdout.contains("DEBIAN_FRONTEND=noninteractive\n"), "{}", answer.stdout);
+        assert!(answer.stdout.contains("NEEDRESTART_SUSPEND=1\n"), "{}", answer.stdout);
+    }
+}

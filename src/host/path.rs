@@ -1,0 +1,143 @@
+//! Paths on any [`Host`]: symlinks are followed by looking at each component, so that it works the same on a live
+//! host, under `--root` and in a recording.
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+use super::seam::{FileKind, Host, Stat};
+
+/// How many links are followed; the kernel's own limit (`MAXSYMLINKS`).
+const MAX_LINKS: usize = 40;
+
+/// The path without symlinks, `.` and `..`.
+///
+/// # Errors
+/// The host's for the component that cannot be looked at, [`io::ErrorKind::NotFound`] when something is missing on
+/// the way or at the end of it; [`io::ErrorKind::InvalidInput`] for a relative path.
+pub fn resolve(host: &dyn Host, path: &Path) -> io::Result<PathBuf> {
+    walk(path, |at| host.stat(at).map(|stat| target(&stat)))
+}
+
+/// Like `stat`, but of what the path leads to; the first part is where that is.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn stat_follow(host: &dyn Host, path: &Path) -> io::Result<(PathBuf, Stat)> {
+    let real = resolve(host, path)?;
+    let stat = host.stat(&real)?;
+    Ok((real, stat))
+}
+
+/// A whole file as text.
+///
+/// # Errors
+/// The host's; [`io::ErrorKind::InvalidData`] when it is not UTF-8.
+pub fn read_text(host: &dyn Host, path: &Path) -> io::Result<String> {
+    String::from_utf8(host.read(path)?).map_err(|e| {
+        let message = format!("{}: not UTF-8 at byte {}", path.display(), e.utf8_error().valid_up_to());
+        io::Error::new(io::ErrorKind::InvalidData, message)
+    })
+}
+
+/// Where a symlink points; `None` for everything else.
+pub(super) fn target(stat: &Stat) -> Option<PathBuf> {
+    match &stat.kind {
+        FileKind::Symlink(target) => Some(target.into()),
+        _ => None,
+    }
+}
+
+/// Follows `path` component by component; `link` says where a component points, if it is a link. `..` above the root
+/// stays at the root, as in the kernel.
+pub(super) fn walk(path: &Path, mut link: impl FnMut(&Path) -> io::Result<Option<PathBuf>>) -> io::Result<PathBuf> {
+    if !path.is_absolute() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{}: not an absolute path", path.display())));
+    }
+    let mut todo: VecDeque<Part> = parts(path).collect();
+    let mut real = PathBuf::from("/");
+    let mut links = 0;
+    while let Some(part) = todo.pop_front() {
+        match part {
+            Part::Root => real = "/".into(),
+            Part::Up => drop(real.pop()),
+            Part::Name(name) => {
+                real.push(name);
+                let Some(target) = link(&real)? else { continue };
+                links += 1;
+                if links > MAX_LINKS {
+                    return Err(io::Error::other(format!("{}: too many levels of symbolic links", path.display())));
+                }
+                real.pop();
+                for part in parts(&target).rev() {
+                    todo.push_front(part);
+                }
+            }
+        }
+    }
+    Ok(real)
+}
+
+/// As [`walk`], but the last component is not followed.
+pub(super) fn walk_parent(path: &Path, link: impl FnMut(&Path) -> io::Result<Option<PathBuf>>) -> io::Result<PathBuf> {
+    match (path.parent(), path.file_name()) {
+        (Some(parent), Some(name)) => Ok(walk(parent, link)?.join(name)),
+        _ => walk(path, link), // `/`, or a path that ends in `..`
+    }
+}
+
+enum Part {
+    Root,
+    Up,
+    Name(OsString),
+}
+
+fn parts(path: &Path) -> impl DoubleEndedIterator<Item = Part> {
+    path.components().filter_map(|component| match component {
+        Component::RootDir => Some(Part::Root),
+        Component::ParentDir => Some(Part::Up),
+        Component::Normal(name) => Some(Part::Name(name.to_owned())),
+        Component::CurDir | Component::Prefix(_) => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn real(links: &[(&str, &str)], path: &str) -> io::Result<PathBuf> {
+        walk(Path::new(path), |at| {
+            Ok(links.iter().find(|(from, _)| Path::new(from) == at).map(|(_, to)| PathBuf::from(to)))
+        })
+    }
+
+    #[test]
+    fn links_are_followed_and_dots_folded() {
+        let links = [("/var/run", "/run"), ("/run/a", "../etc/./a"), ("/etc/a", "b"), ("/up", "../../../etc")];
+        for (path, want) in [
+            ("/", "/"),
+            ("/etc/x", "/etc/x"),
+            ("/var/run/docker.sock", "/run/docker.sock"),
+            ("/var/run/a", "/etc/b"),
+            ("/up/../x/./y", "/x/y"),
+            ("/../../up/a", "/etc/b"),
+        ] {
+            assert_eq!(real(&links, path).unwrap(), Path::new(want), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_circle_of_links_ends() {
+        assert!(real(&[("/a", "b"), ("/b", "/a")], "/a/x").unwrap_err().to_string().contains("too many levels"));
+        assert_eq!(real(&[], "etc/x").unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn the_last_component_can_stay_a_link() {
+        let links = |at: &Path| Ok((at == Path::new("/l")).then(|| PathBuf::from("/dir")));
+        assert_eq!(walk_parent(Path::new("/l/l"), links).unwrap(), Path::new("/dir/l"));
+        assert_eq!(walk_parent(Path::new("/l"), links).unwrap(), Path::new("/l"));
+        assert_eq!(walk_parent(Path::new("/"), links).unwrap(), Path::new("/"));
+    }
+}
