@@ -305,6 +305,8 @@ fn from_serde(body: &str, error: &serde_json::Error) -> ReadError {
     let message = text.split(" at line ").next().unwrap_or(&text);
     let message = match message {
         "trailing characters" => "something follows the first value; dockerd reads one object only",
+        // Go writes a replacement character instead, silently: what was meant cannot be kept.
+        "unexpected end of hex escape" | "lone leading surrogate in hex escape" => "half a surrogate pair in an escape",
         other => other,
     };
     at(body, line_start + error.column().saturating_sub(1), message.to_owned())
