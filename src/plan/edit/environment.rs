@@ -35,6 +35,9 @@ pub fn set(text: &str, name: &str, value: &str) -> Result<String> {
         if &text[last.value.clone()] == value {
             return Ok(text.to_owned());
         }
+        if text[last.value.clone()].ends_with('\\') {
+            return Err(Failure::new(format!("{PATH}: the value of `{name}` goes on in the next line")));
+        }
         return Ok([&text[..last.value.start], value, &text[last.value.end..]].concat());
     }
     let text = terminated(text);
@@ -135,5 +138,6 @@ mod tests {
         {
             assert!(set("", name, value).is_err(), "{name}={value}");
         }
+        assert!(set("A=0\\\nB=1\n", "A", "1").is_err());
     }
 }

@@ -132,11 +132,11 @@ fn widened(text: &str, path: &str, perm: &str) -> Option<String> {
         return Some(text.to_owned());
     }
     let watch = watches().find(|watch| watch.short)?;
-    let wide = [watch.perm.clone(), missing(&watch.perm, perm)].concat();
     let is_same = |line: &str| watch_of(line).is_some_and(|other| other.short && same(&other.path, path));
     let old = text.lines().find(|line| is_same(line))?;
-    let (start, end) = old.rfind("-p").map(|at| (at, at + old[at..].find(&watch.perm).unwrap_or(2)))?;
-    let line = [&old[..start], &old[start..end], &wide, &old[end + watch.perm.len()..]].concat();
+    let mut words = old.split_whitespace().skip_while(|word| *word != "-p").skip(1);
+    let perm_end = words.next()?.as_ptr() as usize - old.as_ptr() as usize + watch.perm.len();
+    let line = [&old[..perm_end], &missing(&watch.perm, perm), &old[perm_end..]].concat();
     replace_line(text, is_same, &line)
 }
 
@@ -207,6 +207,7 @@ mod tests {
             add_watches(Some(odd), &[("/pa/-p", "wa"), ("/etc/docker", "wa")]).unwrap(),
             "-w /pa/-p  -p wa -k docker\n-a always,exit -F dir=/etc/docker -F perm=wa -F key=docker\n"
         );
+        assert_eq!(add_watches(Some("-w /a -p w -k my-p\n"), &[("/a", "wa")]).unwrap(), "-w /a -p wa -k my-p\n");
         // A watch without permissions sees everything.
         assert_eq!(add_watches(Some("-w /a\n"), &[("/a", "wa")]).unwrap(), "-w /a\n");
     }
