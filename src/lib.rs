@@ -11,4 +11,8 @@ pub mod catalog;
 pub mod error;
 pub mod facts;
 pub mod host;
+pub mod mode;
 pub mod plan;
+pub mod policy;
+pub mod text;
+pub mod time;

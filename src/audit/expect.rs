@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::catalog::Expect;
 
 /// Whether a value is as expected.
-pub fn holds(expect: &Expect, value: &Value) -> bool {
+pub(super) fn holds(expect: &Expect, value: &Value) -> bool {
     match expect {
         Expect::Equals(wanted) => value == wanted,
         Expect::OneOf(wanted) => wanted.contains(value),
@@ -30,7 +30,7 @@ fn is_empty(value: &Value) -> bool {
 }
 
 /// The expectation in words.
-pub fn words(expect: &Expect) -> String {
+pub(super) fn words(expect: &Expect) -> String {
     let list = |all: &[Value]| all.iter().map(show).collect::<Vec<_>>().join(" or ");
     match expect {
         Expect::Equals(value) => show(value),

@@ -2,4 +2,6 @@
 
 mod entry;
 
-pub use entry::{Builtin, Check, Edit, Entry, Expect, Hazard, OBJECTS, Object, Remediation, Severity};
+pub use entry::{
+    Branch, Builtin, Check, Edit, Entry, Expect, Hazard, OBJECTS, Object, Releases, Remediation, Severity, Support,
+};

@@ -20,7 +20,7 @@ struct Merged {
 }
 
 /// Reads `ExecStart=` of the unit and its drop-ins and expands the variables of its environment (systemd.service(5)).
-pub fn read(host: &dyn Host, unit: &Unit) -> Known<Vec<Argument>> {
+pub(super) fn read(host: &dyn Host, unit: &Unit) -> Known<Vec<Argument>> {
     let mut merged = Merged::default();
     for file in unit.files() {
         let text = path::read_text(host, file).map_err(|e| Unknown(format!("{}: {e}", file.display())))?;

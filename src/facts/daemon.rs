@@ -10,7 +10,7 @@ use super::{command_line, config_file, keys, settings};
 use crate::host::{EngineError, FileKind, Host, Query, path};
 
 /// Reads the daemon. `service`, `socket`: the units, where they could be read.
-pub fn gather(host: &dyn Host, service: &Known<Unit>, socket: Option<&Unit>) -> Daemon {
+pub(super) fn gather(host: &dyn Host, service: &Known<Unit>, socket: Option<&Unit>) -> Daemon {
     let running = running(host, service);
     let next_argv = next_argv(host, service, &running);
     let config_path = config_path(&next_argv);

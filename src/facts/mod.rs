@@ -5,6 +5,8 @@ mod command_line;
 pub mod config_file;
 mod daemon;
 pub mod keys;
+pub mod daemon_json;
+pub mod environment_file;
 mod model;
 mod objects;
 mod scope;

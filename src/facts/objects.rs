@@ -10,7 +10,7 @@ use crate::host::{FileKind, Host, path};
 const BIN_DIRS: &[&str] = &["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"];
 
 /// What is known before objects are looked for.
-pub struct Context<'a> {
+pub(super) struct Context<'a> {
     /// The daemon.
     pub daemon: &'a Daemon,
     /// docker.service, docker.socket.
@@ -20,7 +20,7 @@ pub struct Context<'a> {
 }
 
 /// Where an object is; empty: it does not exist here.
-pub fn locate(host: &dyn Host, context: &Context<'_>, object: &Object) -> Known<Vec<Located>> {
+pub(super) fn locate(host: &dyn Host, context: &Context<'_>, object: &Object) -> Known<Vec<Located>> {
     let mut found = Vec::new();
     for (path, aliases) in candidates(host, context, object)? {
         match path::stat_follow(host, &path) {

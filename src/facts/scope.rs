@@ -9,7 +9,7 @@ use crate::host::{FileKind, Host, path};
 const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";
 
 /// Looks at the host itself.
-pub fn gather(host: &dyn Host) -> Scope {
+pub(super) fn gather(host: &dyn Host) -> Scope {
     let text = |file: &str| path::read_text(host, Path::new(file)).unwrap_or_default();
     let os = text("/etc/os-release");
     let field = |name: &str| {

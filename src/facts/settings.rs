@@ -155,7 +155,7 @@ fn nowhere() -> Place {
 
 /// The value that the flags of a command line give to a key, and the place of the last one. Pflag's rules: a bool may
 /// stand bare, everything else takes `=VALUE` or the next argument.
-pub fn flag_value(argv: &[Argument], key: &Key) -> Option<(Value, Place)> {
+pub(super) fn flag_value(argv: &[Argument], key: &Key) -> Option<(Value, Place)> {
     let mut found: Vec<(String, Place)> = Vec::new();
     let mut rest = argv.iter().skip(1);
     while let Some(argument) = rest.next() {

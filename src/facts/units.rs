@@ -11,7 +11,7 @@ const UNIT_DIRS: &[&str] =
     &["/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
 
 /// Reads one unit.
-pub fn read(host: &dyn Host, name: &str) -> Known<Unit> {
+pub(super) fn read(host: &dyn Host, name: &str) -> Known<Unit> {
     if host.offline() {
         return Ok(from_files(host, name));
     }
@@ -78,6 +78,6 @@ impl Unit {
 }
 
 /// Whether a unit file belongs to a package, so that it is never edited.
-pub fn is_vendor(path: &Path) -> bool {
+pub(super) fn is_vendor(path: &Path) -> bool {
     !path.starts_with("/etc/systemd") && !path.starts_with("/run/systemd/transient")
 }

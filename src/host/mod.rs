@@ -3,7 +3,7 @@
 mod engine;
 mod live;
 mod overlay;
-mod path;
+pub mod path;
 mod process;
 mod recorded;
 mod recorder;
@@ -16,7 +16,7 @@ mod tests;
 
 pub use live::LiveHost;
 pub use overlay::{Overlay, OverlayFile};
-pub use path::{read_text, resolve, stat_follow};
+
 pub use recorded::RecordedHost;
 pub use recorder::Recorder;
 pub use recording::{Node, RECORDING_SCHEMA, Recording};

@@ -36,7 +36,7 @@ pub(super) fn assemble(inputs: &Inputs<'_>, gathered: &Gathered, held: Vec<Held>
     let mut plan = Plan {
         schema_version: PLAN_SCHEMA,
         tool_version: env!("CARGO_PKG_VERSION").into(),
-        generated_at: crate::text::timestamp(inputs.host.now()),
+        generated_at: crate::time::rfc3339(inputs.host.now()),
         fingerprint: fingerprint(facts, &held, gathered),
         accepted: gathered.included.iter().cloned().collect(),
         steps,

@@ -4,18 +4,18 @@ use serde_json::json;
 
 use crate::audit::expect;
 use crate::audit::finding::{PendingOn, Verdict};
-use crate::catalog::{Builtin, Expect, Object};
+use crate::catalog::{Builtin, Entry, Expect, Object, Releases};
 use crate::facts::{Config, Facts, Located, Origin, has_option, keys};
 use crate::policy::Policy;
 
 use super::{DAEMON, Outcome, audit_service, daemon_setting, registries};
 
 /// Runs a probe by name.
-pub(super) fn run(which: Builtin, facts: &Facts, policy: &Policy) -> Vec<Outcome> {
+pub(super) fn run(which: Builtin, entry: &Entry, facts: &Facts, policy: &Policy) -> Vec<Outcome> {
     let outcome = match which {
         Builtin::DataRootMount => data_root_mount(facts),
         Builtin::DockerGroup => docker_group(facts, policy),
-        Builtin::EngineVersion => engine_version(facts),
+        Builtin::EngineVersion => engine_version(facts, entry.releases.as_ref()),
         Builtin::Rootless => rootless(facts),
         Builtin::InsecureRegistries => registries::insecure(facts),
         Builtin::StorageAufs => storage_driver(facts, "aufs"),
@@ -79,18 +79,19 @@ fn docker_group(facts: &Facts, policy: &Policy) -> Outcome {
     }
 }
 
-/// Majors that Docker Inc. maintains, from its release notes as of this version of seaworthy (2026-11).
-const MAINTAINED: std::ops::RangeInclusive<u64> = 28..=29;
-
 /// Never a pass: without the network nobody can say that a version is current.
-fn engine_version(facts: &Facts) -> Outcome {
-    let expected = format!("a maintained release ({} to {}) with its latest patches", MAINTAINED.start(), MAINTAINED.end());
+fn engine_version(facts: &Facts, releases: Option<&Releases>) -> Outcome {
+    let branches = releases.map(|r| r.branches.as_slice()).unwrap_or_default();
+    let newest: Vec<&str> = branches.iter().map(|b| b.latest.as_str()).collect();
+    let date = releases.map_or("an unknown date", |r| r.as_of.as_str());
+    let expected = format!("a maintained release with its latest patches ({} as of {date})", newest.join(" or "));
     let Some(version) = &facts.daemon.version else {
         return Outcome::new(DAEMON, Verdict::Unknown).expected(expected).actual("the version could not be read");
     };
+    let maintained = branches.iter().any(|b| b.major <= version.numbers[0]);
     // `20.10.24+dfsg1`, `26.1.5-0ubuntu1`: a distribution's build, kept safe by the distribution.
     let distribution = version.text.contains(['+', '~']) || version.text.contains("ubuntu");
-    let (verdict, actual) = if MAINTAINED.contains(&version.numbers[0]) || version.numbers[0] > *MAINTAINED.end() {
+    let (verdict, actual) = if maintained {
         (Verdict::Manual, format!("{}: compare with the release notes", version.text))
     } else if distribution {
         (Verdict::Manual, format!("{}: a distribution's build, see its security tracker", version.text))

@@ -4,7 +4,7 @@
 use crate::audit::finding::Verdict;
 use crate::catalog::Object;
 use crate::facts::{Facts, Located};
-use crate::host::FileKind;
+use crate::mode;
 
 use super::Outcome;
 
@@ -40,7 +40,7 @@ fn judge(facts: &Facts, located: &Located, wanted: &Wanted<'_>) -> Outcome {
         actual.push(names.owner(stat.uid, stat.gid));
     }
     if let Some(max) = wanted.mode {
-        good &= excess(stat.mode, max, stat.kind == FileKind::Dir) == 0;
+        good &= mode::excess(stat.mode, max) == 0;
         expected.push(format!("mode {max:04o} or stricter"));
         actual.push(format!("mode {:04o}", stat.mode));
     }
@@ -48,26 +48,4 @@ fn judge(facts: &Facts, located: &Located, wanted: &Wanted<'_>) -> Outcome {
         .expected(expected.join(", "))
         .actual(actual.join(", "))
         .source(format!("stat {}", located.path.display()))
-}
-
-/// Permission bits beyond `max`. The sticky bit of a directory takes rights away, so it does not count.
-fn excess(mode: u32, max: u32, dir: bool) -> u32 {
-    let sticky = if dir { 0o1000 } else { 0 };
-    mode & 0o7777 & !max & !sticky
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bits_are_compared_not_decimal_numbers() {
-        // These pass a comparison of the digits as one number and are too open all the same.
-        for (mode, max) in [(0o626, 0o644), (0o606, 0o644), (0o577, 0o644), (0o747, 0o755), (0o656, 0o660)] {
-            assert_ne!(excess(mode, max, false), 0, "{mode:o}");
-        }
-        assert_eq!(excess(0o1755, 0o755, true), 0);
-        assert_eq!(excess(0o000, 0o400, false), 0);
-        assert_ne!(excess(0o4644, 0o644, false), 0);
-    }
 }

@@ -85,6 +85,6 @@ pub(super) fn run(entry: &Entry, facts: &Facts, policy: &Policy) -> Vec<Outcome>
         Check::Attest { look_at } => {
             vec![Outcome::new("host:this", Verdict::Manual).expected(look_at.clone()).actual("a person has to look")]
         }
-        Check::Builtin(which) => builtin::run(*which, facts, policy),
+        Check::Builtin(which) => builtin::run(*which, entry, facts, policy),
     }
 }

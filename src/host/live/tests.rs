@@ -8,7 +8,7 @@ use nix::sys::stat::umask;
 use nix::unistd::{getegid, mkfifo};
 
 use super::*;
-use crate::host::resolve;
+use crate::host::path::resolve;
 use crate::host::testing::TempDir;
 
 fn image() -> (TempDir, LiveHost) {

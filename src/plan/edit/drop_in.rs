@@ -1,7 +1,8 @@
 //! Our drop-in for docker.socket, `/etc/systemd/system/docker.socket.d/50-seaworthy.conf`: systemd makes the socket
 //! anew at each start, so that a chmod of it does not last.
 
-use super::{line_end, mode, terminated};
+use super::{line_end, terminated};
+use crate::mode;
 
 /// Where the drop-in lives.
 pub const SOCKET_PATH: &str = "/etc/systemd/system/docker.socket.d/50-seaworthy.conf";

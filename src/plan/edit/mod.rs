@@ -4,7 +4,6 @@ pub mod daemon_json;
 pub mod drop_in;
 pub mod environment;
 pub mod flags;
-pub mod mode;
 pub mod rules_file;
 
 /// The line end of a text: its first one decides, `\n` where there is none.

@@ -3,7 +3,8 @@
 //! One rule whose parent directory is missing stops all later ones, other people's too; one that is there twice does
 //! the same. So a path gets one rule, and no control lines (`-D`, `-e`, `-b`, `-f`) are ever written.
 
-use super::{line_end, mode, terminated};
+use super::{line_end, terminated};
+use crate::mode;
 use crate::error::{Failure, Result};
 
 /// Our rules file on hosts that have rules.d.

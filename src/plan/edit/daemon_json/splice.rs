@@ -4,7 +4,7 @@ use jsonc_parser::ast;
 use jsonc_parser::common::Ranged;
 use serde_json::{Map, Value};
 
-use super::{BLANKS, ReadError, is_blank, parse};
+use crate::facts::daemon_json::{BLANKS, ReadError, is_blank, parse};
 use crate::plan::edit::line_end;
 
 /// Longer lists get one line an element.
