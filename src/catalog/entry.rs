@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// One check of the catalogue.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Entry {
     /// Identity, `section.name`: reports, waivers and selection use it; never reused.
@@ -33,6 +33,42 @@ pub struct Entry {
     pub check: Check,
     /// What seaworthy does about a fail.
     pub remediation: Remediation,
+    /// The release table that [`Builtin::EngineVersion`] compares with; no other check has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub releases: Option<Releases>,
+}
+
+/// Which branches of the engine got fixes when this catalogue was made. The tool asks no server, so the date is part
+/// of every statement about it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Releases {
+    /// When the table was written, `YYYY-MM-DD`.
+    pub as_of: String,
+    /// Branches, newest first. Every older branch is out of support.
+    pub branches: Vec<Branch>,
+}
+
+/// One branch of the engine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Branch {
+    /// First number of its versions.
+    pub major: u64,
+    /// Its newest release when the table was written.
+    pub latest: String,
+    /// Whether it gets fixes.
+    pub support: Support,
+}
+
+/// Whether a branch of the engine gets fixes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Support {
+    /// The branch that new releases come from.
+    Current,
+    /// The one before it: security fixes, for a while.
+    Previous,
 }
 
 /// How much a finding matters.
@@ -135,7 +171,7 @@ pub enum Expect {
 }
 
 /// How a verdict is decided: the probe and what it has to find.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Check {
     /// A setting of the daemon: flags, then daemon.json, then the default; and what the Engine API says is in force.
@@ -151,6 +187,9 @@ pub enum Check {
     AuditWatch {
         /// What is watched.
         object: Object,
+        /// Further objects that need the same watch for the check to pass.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        also: Vec<Object>,
         /// `wa` or `wax`.
         perm: String,
     },
@@ -217,7 +256,7 @@ pub enum Builtin {
 }
 
 /// What seaworthy does about a failing check.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Remediation {
     /// Names the action, imperative, no full stop.
