@@ -6,6 +6,7 @@ pub mod explain;
 mod load;
 mod select;
 pub mod validate;
+pub mod words;
 
 #[cfg(test)]
 mod tests;

@@ -54,7 +54,7 @@ impl Selected<'_> {
 /// Usage: a pattern, profile or benchmark that names nothing, or nothing left.
 pub fn select<'c>(catalog: &'c Catalog, selection: &Selection) -> Result<Selected<'c>> {
     let benchmark = benchmark(&selection.benchmark)?;
-    let in_profile = profile(catalog, &selection.profile)?;
+    let profile = Profile::of(catalog, &selection.profile)?;
     let skipped = resolve(catalog, &selection.skip, benchmark)?;
     let mut selected = if selection.check.is_empty() {
         Selected { entries: catalog.entries().collect(), notes: Vec::new() }
@@ -62,11 +62,11 @@ pub fn select<'c>(catalog: &'c Catalog, selection: &Selection) -> Result<Selecte
         resolve(catalog, &selection.check, benchmark)?
     };
     if !selection.check.is_empty() {
-        for entry in selected.entries.iter().filter(|entry| !in_profile(entry) && !skipped.has(&entry.id)) {
+        for entry in selected.entries.iter().filter(|entry| !profile.has(entry) && !skipped.has(&entry.id)) {
             selected.notes.push(format!("{} is not in profile {}: left out", entry.id, selection.profile));
         }
     }
-    selected.entries.retain(|entry| in_profile(entry) && !skipped.has(&entry.id));
+    selected.entries.retain(|entry| profile.has(entry) && !skipped.has(&entry.id));
     selected.notes.extend(skipped.notes);
     selected.notes.dedup();
     if selected.entries.is_empty() {
@@ -115,17 +115,36 @@ fn benchmark(text: &str) -> Result<Benchmark> {
     text.parse().map_err(usage)
 }
 
-fn profile<'n>(catalog: &Catalog, name: &'n str) -> Result<Box<dyn Fn(&Entry) -> bool + 'n>> {
-    match name {
-        "level-2" => return Ok(Box::new(|_| true)),
-        "level-1" => return Ok(Box::new(|entry| entry.level == 1)),
-        _ => {}
+/// A named selection of checks.
+enum Profile<'n> {
+    /// Checks up to this level of the benchmark.
+    Level(u8),
+    /// Checks that name the profile.
+    Named(&'n str),
+}
+
+impl<'n> Profile<'n> {
+    /// # Errors
+    /// Usage: no check is in it.
+    fn of(catalog: &Catalog, name: &'n str) -> Result<Self> {
+        let profile = match name {
+            "level-1" => Self::Level(1),
+            "level-2" => Self::Level(2),
+            // A site's own entries may name profiles of their own.
+            _ => Self::Named(name),
+        };
+        if catalog.entries().any(|entry| profile.has(entry)) {
+            return Ok(profile);
+        }
+        Err(usage(format!("profile `{name}` is not known; there are level-1, level-2, {}", PROFILES.join(", "))))
     }
-    // A site's own entries may name profiles of their own.
-    if catalog.entries().any(|entry| entry.profiles.iter().any(|own| own == name)) {
-        return Ok(Box::new(move |entry| entry.profiles.iter().any(|own| own == name)));
+
+    fn has(&self, entry: &Entry) -> bool {
+        match self {
+            Self::Level(level) => entry.level <= *level,
+            Self::Named(name) => entry.profiles.iter().any(|own| own == name),
+        }
     }
-    Err(usage(format!("profile `{name}` is not known; there are level-1, level-2, {}", PROFILES.join(", "))))
 }
 
 fn one<'c>(catalog: &'c Catalog, pattern: &str, benchmark: Benchmark) -> Result<(Vec<&'c Entry>, Option<String>)> {

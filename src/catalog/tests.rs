@@ -201,7 +201,7 @@ fn a_malformed_entry_is_named_with_file_and_line() {
         ("file.motd", "files.motd", "site/motd.toml:1:6: `files` is not a section"),
         ("file.motd", "file.Motd", "site/motd.toml:1:6: `Motd` is not lower case"),
         ("mode = \"0644\"\n\n", "mode = \"644\"\n\n", "site/motd.toml:10:8: `644` is not an octal mode"),
-        ("mode = \"0644\" }", "mode = \"0688\" }", "site/motd.toml:15:51: `0688` is not an octal mode"),
+        ("mode = \"0644\" }", "mode = \"0688\" }", "site/motd.toml:15:52: `0688` is not an octal mode"),
         ("\"/etc/motd\"\n", "\"etc/motd\"\n", "site/motd.toml:9:10: `etc/motd` is neither"),
         ("\"Close it\"", "\"Close it.\"", "site/motd.toml:13:9: a title is one line without a full stop"),
         ("impact = \"What.\"", "impact = \" \"", "site/motd.toml:6:10: says nothing"),
@@ -292,6 +292,10 @@ fn a_page_says_what_is_decided_written_and_broken() {
         let at = rest.find(part).unwrap_or_else(|| panic!("`{part}` is missing or out of order in:\n{page}"));
         rest = &rest[at + part.len()..];
     }
+    assert!(
+        explain(catalog.get("daemon.icc").unwrap()).contains("`docker network create NAME`"),
+        "a command is broken"
+    );
     for entry in catalog.entries() {
         let page = explain(entry);
         assert_eq!(page.contains("WHAT TO DO"), entry.remediation.edits.is_empty(), "{}", entry.id);
@@ -312,4 +316,11 @@ fn the_table_has_a_line_a_check_with_its_number() {
     assert_eq!(first["probe"]["daemon-setting"]["expect"]["equals"], false);
     assert_eq!(first["references"]["cis-1.8.0"], "2.2");
     assert_eq!(first["remediation"]["hazards"][0], "cuts-traffic");
+}
+
+#[test]
+fn every_named_object_has_words_of_its_own() {
+    for name in OBJECTS {
+        assert_ne!(words::place(&Object::Named((*name).to_owned())), *name);
+    }
 }

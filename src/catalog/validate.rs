@@ -228,7 +228,7 @@ fn edits(entry: &Entry, faults: &mut Faults) {
         match edit {
             Edit::AuditWatch { perm, .. } => permissions(perm, &[&path[..], &["audit-watch", "perm"]].concat(), faults),
             Edit::FileAccess { mode, .. } => {
-                octal(mode.as_deref(), &[&path[..], &["file-access", "mode"]].concat(), faults)
+                octal(mode.as_deref(), &[&path[..], &["file-access", "mode"]].concat(), faults);
             }
             Edit::DaemonSetting { .. } | Edit::DaemonSettingRemove { .. } | Edit::Environment { .. } | Edit::Auditd => {
             }
