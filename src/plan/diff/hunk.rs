@@ -114,7 +114,8 @@ fn takes_both(lines: &[Line<'_>], span: &Span) -> bool {
         let hunk = old_side(&lines[span.lines.clone()]);
         old_side(lines).starts_with(&hunk)
     };
-    !misled && !(span.cut_below && span.trail == 0)
+    let at_the_end = span.cut_below && span.trail == 0;
+    !misled && !at_the_end
 }
 
 fn print(lines: &[Line<'_>], span: &Span) -> String {

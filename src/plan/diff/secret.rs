@@ -27,7 +27,9 @@ pub(super) fn starts(text: &str) -> Vec<Option<usize>> {
                 in_json(root, "", false, &mut found);
             }
             let mark = text.len() - body.len();
-            found.into_iter().for_each(|range| lines.hide(mark + range.start, mark + range.end));
+            for range in found {
+                lines.hide(mark + range.start, mark + range.end);
+            }
         }
         _ => in_lines(text, &mut lines),
     }

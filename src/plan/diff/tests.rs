@@ -249,7 +249,7 @@ proptest! {
     ) {
         const LINES: [&str; 8] = ["a", "b", "", "}", "c\r", "X_TOKEN=hunter2", "Y_TOKEN=hunter2", "long line"];
         let text = |lines: &[&str], open: bool| {
-            let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+            let text: String = lines.iter().flat_map(|line| [*line, "\n"]).collect();
             if open { text.trim_end_matches('\n').to_owned() } else { text }
         };
         let before: Vec<&str> = old.iter().map(|(line, _)| LINES[*line]).collect();
