@@ -249,7 +249,7 @@ fn no_wrong_case(body: &str, object: &ast::Object<'_>) -> Result<(), ReadError> 
 fn position(body: &str, offset: usize) -> (usize, usize) {
     let before = &body.as_bytes()[..offset.min(body.len())];
     let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let line = before.split(|byte| *byte == b'\n').count();
     (line, String::from_utf8_lossy(&before[line_start..]).chars().count() + 1)
 }
 

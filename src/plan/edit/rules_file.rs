@@ -162,7 +162,7 @@ fn missing(have: &str, wanted: &str) -> String {
     wanted.chars().filter(|perm| !have.contains(*perm)).collect()
 }
 
-fn checked<'w, P: AsRef<str>, M: AsRef<str>>(watches: &'w [(P, M)]) -> Result<Vec<(&'w str, &'w str)>> {
+fn checked<P: AsRef<str>, M: AsRef<str>>(watches: &[(P, M)]) -> Result<Vec<(&str, &str)>> {
     watches
         .iter()
         .map(|(path, perm)| {
