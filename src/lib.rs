@@ -8,7 +8,10 @@
 
 pub mod audit;
 pub mod catalog;
+pub mod cli;
 pub mod error;
 pub mod facts;
 pub mod host;
 pub mod plan;
+pub mod policy;
+pub mod ui;
