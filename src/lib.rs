@@ -6,12 +6,15 @@
 //!
 //! Each arrow is one function. Everything before `apply` gets a read-only host and cannot write by type.
 
+pub mod approve;
 pub mod audit;
 pub mod catalog;
 pub mod cli;
+pub mod command;
 pub mod error;
 pub mod facts;
 pub mod host;
 pub mod plan;
 pub mod policy;
+pub mod report;
 pub mod ui;

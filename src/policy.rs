@@ -120,8 +120,8 @@ impl Policy {
 }
 
 fn explain(error: &toml_edit::de::Error, text: &str, path: &Path) -> Failure {
-    let at = error.span().map_or(0, |span| span.start).min(text.len());
-    let line = text.as_bytes()[..at].iter().filter(|&&byte| byte == b'\n').count() + 1;
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
     let message = error.message().lines().collect::<Vec<_>>().join(", ");
     let failure = Failure::new(format!("{}:{line}: {message}", path.display())).host("unchanged");
     match nearest(&message) {
@@ -139,58 +139,4 @@ fn nearest(message: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(text: &str) -> Result<Policy> {
-        Policy::parse(text, Path::new(CONFIG))
-    }
-
-    #[test]
-    fn values_come_in_the_form_of_daemon_json() {
-        let policy = parse(
-            "profile = \"level-1\"\nbenchmark = \"1.6.0\"\ntrusted-docker-users = [\"deploy\"]\n\
-             [values]\nlog-driver = \"syslog\"\nlog-opts = { syslog-address = \"udp://10.0.0.5:514\" }\n\
-             authorization-plugins = [\"opa\"]\n[values.default-ulimits]\nnofile = { soft = 1024, hard = 4096 }\n",
-        )
-        .unwrap();
-        assert_eq!(policy.profile.as_deref(), Some("level-1"));
-        assert_eq!(policy.benchmark.map(Benchmark::version), Some("1.6.0"));
-        assert_eq!(policy.trusted_docker_users, ["deploy"]);
-        assert_eq!(policy.value("log-driver"), Some(json!("syslog")));
-        assert_eq!(policy.value("log-opts"), Some(json!({"syslog-address": "udp://10.0.0.5:514"})));
-        assert_eq!(policy.value("authorization-plugins"), Some(json!(["opa"])));
-        assert_eq!(
-            policy.value("default-ulimits"),
-            Some(json!({"nofile": {"Name": "nofile", "Hard": 4096, "Soft": 1024}}))
-        );
-        assert_eq!(policy.value("icc"), None);
-    }
-
-    #[test]
-    fn an_empty_file_is_the_default_and_chooses_nothing() {
-        let policy = parse("# nothing yet\n").unwrap();
-        assert_eq!(policy, Policy::default());
-        assert_eq!(policy.value("log-driver"), None);
-        assert_eq!(policy.value("default-ulimits"), None);
-    }
-
-    #[test]
-    fn an_error_has_its_line_and_the_key_that_was_meant() {
-        let failure = parse("# site\nprofle = \"lab\"\n").unwrap_err();
-        assert!(failure.message.starts_with("/etc/seaworthy/config.toml:2: unknown field `profle`"), "{failure}");
-        assert_eq!(failure.hint.as_deref(), Some("write `profile`"));
-        let failure = parse("[values]\n\nlog_driver = \"syslog\"\n").unwrap_err();
-        assert!(failure.message.starts_with("/etc/seaworthy/config.toml:3: "), "{failure}");
-        assert_eq!(failure.hint.as_deref(), Some("write `log-driver`"));
-    }
-
-    #[test]
-    fn wrong_types_and_versions_are_named() {
-        let failure = parse("trusted-docker-users = \"deploy\"\n").unwrap_err();
-        assert!(failure.message.contains(":1: invalid type"), "{failure}");
-        assert_eq!(failure.hint, None);
-        assert!(parse("benchmark = \"1.9.0\"\n").unwrap_err().message.contains("`1.8.0`"));
-        assert!(parse("profile = \n").unwrap_err().message.starts_with("/etc/seaworthy/config.toml:1: "));
-    }
-}
+mod tests;

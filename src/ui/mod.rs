@@ -163,6 +163,12 @@ impl Ui {
         }
     }
 
+    /// Shows styled text to the person who is asked something; not silenced, ends as it ends.
+    pub fn say(&mut self, text: &str) {
+        self.end_progress();
+        self.talk(text);
+    }
+
     /// Warns of something that the person should know before going on.
     pub fn warning(&mut self, text: &str) {
         self.heading(Role::Warning, "warning:", text);
