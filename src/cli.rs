@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::error::{Failure, Kind, Result};
 
@@ -68,8 +68,8 @@ pub struct Global {
     /// Read this instead of /etc/seaworthy/config.toml
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Colour: on a terminal, always, or never
-    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t)]
+    /// Colour: `auto` (on a terminal), `always` or `never`
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t, hide_possible_values = true)]
     pub color: When,
     /// Say more
     #[arg(short, long, global = true, action = ArgAction::Count)]
@@ -149,7 +149,7 @@ pub enum Sub {
         /// Only this run
         run: Option<String>,
         /// Form of the output
-        #[arg(long, value_enum, default_value_t)]
+        #[arg(long, value_name = "text|json", value_enum, default_value_t, hide_possible_values = true)]
         format: Format,
     },
     /// Tells why a check matters, how it is decided, what the fix writes and can break, and how to undo it
@@ -161,7 +161,7 @@ pub enum Sub {
     /// Lists the catalogue
     Checks {
         /// Form of the output
-        #[arg(long, value_enum, default_value_t)]
+        #[arg(long, value_name = "text|json", value_enum, default_value_t, hide_possible_values = true)]
         format: Format,
     },
     /// Records this host's facts in one file, secrets masked, for `audit --facts` elsewhere
@@ -176,13 +176,13 @@ pub enum Sub {
 #[derive(Clone, Debug, Default, Args)]
 pub struct Audit {
     /// Form of the report
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_name = "text|json", value_enum, default_value_t, hide_possible_values = true)]
     pub format: Format,
     /// Write the report here instead of to standard output
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Exit 2 for these too: `pending`, `unknown`; or only from a severity on: `low` to `critical`
-    #[arg(long, value_name = "LIST", value_enum, value_delimiter = ',')]
+    /// Exit 2 for `pending` or `unknown` too, or only from a severity on: `low`, `medium`, `high`, `critical`
+    #[arg(long, value_name = "LIST", value_enum, value_delimiter = ',', hide_possible_values = true)]
     pub fail_on: Vec<FailOn>,
     /// Audit a recorded host
     #[arg(long, value_name = "FILE", conflicts_with = "root")]
@@ -193,7 +193,7 @@ pub struct Audit {
 #[derive(Clone, Debug, Default, Args)]
 pub struct Plan {
     /// Form of the plan
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_name = "diff|json", value_enum, default_value_t, hide_possible_values = true)]
     pub format: PlanFormat,
     /// Save the plan, for `apply FILE`
     #[arg(long, value_name = "FILE")]
@@ -236,7 +236,7 @@ pub struct Apply {
     #[arg(long)]
     pub detailed_exitcode: bool,
     /// Form of the report
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_name = "text|json", value_enum, default_value_t, hide_possible_values = true)]
     pub format: Format,
 }
 
@@ -252,7 +252,7 @@ pub struct Rollback {
     #[arg(long)]
     pub force: bool,
     /// Form of the report
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_name = "text|json", value_enum, default_value_t, hide_possible_values = true)]
     pub format: Format,
 }
 
@@ -269,25 +269,49 @@ pub enum Parsed {
 /// # Errors
 /// [`Kind::Usage`], with the styled text that clap gives.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed> {
-    let cli = match Cli::try_parse_from(args) {
-        Ok(cli) => cli,
+    let args: Vec<OsString> = args.into_iter().collect();
+    let matches = Cli::command().try_get_matches_from(&args);
+    let parsed = matches.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
+    let (cli, matches) = match parsed {
+        Ok(both) => both,
         Err(error) => {
             let text = error.render();
             if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-                return Ok(Parsed::Text(text.ansi().to_string()));
+                return Ok(Parsed::Text(lines(&text.ansi().to_string())));
             }
             let text = text.to_string();
             let text = text.strip_prefix("error: ").unwrap_or(&text);
             return Err(Failure::of(Kind::Usage, text.trim_end()));
         }
     };
+    check_lost(&args, &matches)?;
     cli.check_selection()?;
     Ok(Parsed::Run(Box::new(cli)))
 }
 
+/// Refuses options given on both sides of the subcommand: clap keeps the right ones only, and a `--skip` that is lost
+/// silently would let through what was to be left alone.
+fn check_lost(args: &[OsString], matches: &ArgMatches) -> Result<()> {
+    for name in ["check", "skip", "subject", "profile", "benchmark", "root", "config"] {
+        let (flag, with_value) = (format!("--{name}"), format!("--{name}="));
+        let words = args.iter().map(|arg| arg.to_string_lossy()).take_while(|word| word != "--");
+        let given = words.filter(|word| *word == flag || word.starts_with(&with_value)).count();
+        if given > matches.get_raw_occurrences(name).map_or(0, Iterator::count) {
+            let message = format!("`{flag}` on both sides of the subcommand: put all of them behind it");
+            return Err(Failure::of(Kind::Usage, message));
+        }
+    }
+    Ok(())
+}
+
 /// The help, styled; also what `seaworthy` alone prints off a terminal.
 pub fn help() -> String {
-    Cli::command().render_help().ansi().to_string()
+    lines(&Cli::command().render_help().ansi().to_string())
+}
+
+/// clap ends some texts without a line break.
+fn lines(text: &str) -> String {
+    format!("{}\n", text.trim_end())
 }
 
 /// Whether a command line that could not be read asks for JSON, so that its error is JSON too.

@@ -91,3 +91,12 @@ fn json_is_seen_in_lines_that_do_not_parse() {
     assert!(wants_json(&args("seaworthy audit --format=json --bad")));
     assert!(!wants_json(&args("seaworthy audit --bad json")));
 }
+
+#[test]
+fn no_option_is_lost_silently() {
+    let message = refused("seaworthy --skip daemon.icc apply --yes --skip=2.9");
+    assert_eq!(message, "`--skip` on both sides of the subcommand: put all of them behind it");
+    refused("seaworthy --root /a audit --root /b");
+    cli("seaworthy --skip daemon.icc --check 2.2 apply --yes");
+    cli("seaworthy --skip=a,b --skip c apply --yes");
+}
