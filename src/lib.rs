@@ -6,8 +6,11 @@
 //!
 //! Each arrow is one function. Everything before `apply` gets a read-only host and cannot write by type.
 
+pub mod approve;
 pub mod audit;
 pub mod catalog;
+pub mod cli;
+pub mod command;
 pub mod error;
 pub mod facts;
 pub mod host;
@@ -16,3 +19,5 @@ pub mod plan;
 pub mod policy;
 pub mod text;
 pub mod time;
+pub mod report;
+pub mod ui;

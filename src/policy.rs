@@ -1,0 +1,142 @@
+//! The site's file, `/etc/seaworthy/config.toml`: which checks, and the values that only the site can know.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::error::{Failure, Result};
+use crate::host::Host;
+
+/// Where the file is unless `--config` says otherwise.
+pub const CONFIG: &str = "/etc/seaworthy/config.toml";
+
+/// What the site decided. Every field may be left out.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Policy {
+    /// The profile where `--profile` is not given.
+    pub profile: Option<String>,
+    /// The benchmark where `--benchmark` is not given.
+    pub benchmark: Option<Benchmark>,
+    /// Names that may be in the group docker.
+    pub trusted_docker_users: Vec<String>,
+    /// Values for settings that have no right one for everybody.
+    pub values: Values,
+}
+
+/// A version of the CIS Docker benchmark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum Benchmark {
+    /// 1.6.0
+    #[serde(rename = "1.6.0")]
+    V160,
+    /// 1.7.0
+    #[serde(rename = "1.7.0")]
+    V170,
+    /// 1.8.0
+    #[serde(rename = "1.8.0")]
+    V180,
+}
+
+impl Benchmark {
+    /// As it is written: `1.8.0`.
+    pub fn version(self) -> &'static str {
+        match self {
+            Self::V160 => "1.6.0",
+            Self::V170 => "1.7.0",
+            Self::V180 => "1.8.0",
+        }
+    }
+}
+
+/// Values for keys of daemon.json.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Values {
+    /// `log-driver`: a driver that sends logs away from this host.
+    pub log_driver: Option<String>,
+    /// `log-opts` of that driver; dockerd takes texts only.
+    pub log_opts: BTreeMap<String, String>,
+    /// `default-ulimits` by name.
+    pub default_ulimits: BTreeMap<String, Ulimit>,
+    /// `authorization-plugins`, asked in this order.
+    pub authorization_plugins: Vec<String>,
+}
+
+/// A resource limit of processes in containers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ulimit {
+    /// What a process may raise its own limit to; -1 is unlimited.
+    pub hard: i64,
+    /// What it starts with.
+    pub soft: i64,
+}
+
+impl Policy {
+    /// Reads the file; a missing one is the default, unless it was named on the command line.
+    ///
+    /// # Errors
+    /// With file and line, and the key that was probably meant.
+    pub fn load(host: &dyn Host, named: Option<&Path>) -> Result<Self> {
+        let path = named.map_or_else(|| PathBuf::from(CONFIG), Path::to_path_buf);
+        let shown = path.display();
+        let bytes = match host.read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => return Ok(Self::default()),
+            Err(error) => return Err(Failure::new(format!("{shown} cannot be read")).because(error).host("unchanged")),
+        };
+        let text = String::from_utf8(bytes)
+            .map_err(|_| Failure::new(format!("{shown} is not UTF-8 text")).host("unchanged"))?;
+        Self::parse(&text, &path)
+    }
+
+    /// Reads the file's text; `path` is for messages.
+    ///
+    /// # Errors
+    /// As [`Policy::load`].
+    pub fn parse(text: &str, path: &Path) -> Result<Self> {
+        toml_edit::de::from_str(text).map_err(|error| explain(&error, text, path))
+    }
+
+    /// The value for a key of daemon.json, in the form that dockerd reads; `None`: the site has not chosen one.
+    pub fn value(&self, key: &str) -> Option<Value> {
+        let Values { log_driver, log_opts, default_ulimits, authorization_plugins } = &self.values;
+        match key {
+            "log-driver" => log_driver.as_ref().map(|driver| json!(driver)),
+            "log-opts" => (!log_opts.is_empty()).then(|| json!(log_opts)),
+            "authorization-plugins" => (!authorization_plugins.is_empty()).then(|| json!(authorization_plugins)),
+            "default-ulimits" => (!default_ulimits.is_empty()).then(|| {
+                let limit = |(name, limit): (&String, &Ulimit)| {
+                    (name.clone(), json!({ "Name": name, "Hard": limit.hard, "Soft": limit.soft }))
+                };
+                Value::Object(default_ulimits.iter().map(limit).collect())
+            }),
+            _ => None,
+        }
+    }
+}
+
+fn explain(error: &toml_edit::de::Error, text: &str, path: &Path) -> Failure {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let message = error.message().lines().collect::<Vec<_>>().join(", ");
+    let failure = Failure::new(format!("{}:{line}: {message}", path.display())).host("unchanged");
+    match nearest(&message) {
+        Some(key) => failure.hint(format!("write `{key}`")),
+        None => failure,
+    }
+}
+
+/// The key that was probably meant, from serde's "unknown field `a`, expected one of `b`, `c`".
+fn nearest(message: &str) -> Option<String> {
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let (Some(given), true) = (quoted.next(), message.starts_with("unknown ")) else { return None };
+    let known: Vec<&str> = quoted.collect();
+    similar::get_close_matches(given, &known, 1, 0.6).first().map(|key| (*key).to_owned())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,128 @@
+use std::io::{self, ErrorKind};
+
+use super::*;
+use crate::host::{Answer, EngineError, Group, Query, Stat};
+
+fn parse(text: &str) -> Result<Policy> {
+    Policy::parse(text, Path::new(CONFIG))
+}
+
+#[test]
+fn values_come_in_the_form_of_daemon_json() {
+    let policy = parse(
+        "profile = \"level-1\"\nbenchmark = \"1.6.0\"\ntrusted-docker-users = [\"deploy\"]\n\
+         [values]\nlog-driver = \"syslog\"\nlog-opts = { syslog-address = \"udp://10.0.0.5:514\" }\n\
+         authorization-plugins = [\"opa\"]\n[values.default-ulimits]\nnofile = { soft = 1024, hard = 4096 }\n",
+    )
+    .unwrap();
+    assert_eq!(policy.profile.as_deref(), Some("level-1"));
+    assert_eq!(policy.benchmark.map(Benchmark::version), Some("1.6.0"));
+    assert_eq!(policy.trusted_docker_users, ["deploy"]);
+    assert_eq!(policy.value("log-driver"), Some(json!("syslog")));
+    assert_eq!(policy.value("log-opts"), Some(json!({"syslog-address": "udp://10.0.0.5:514"})));
+    assert_eq!(policy.value("authorization-plugins"), Some(json!(["opa"])));
+    assert_eq!(
+        policy.value("default-ulimits"),
+        Some(json!({"nofile": {"Name": "nofile", "Hard": 4096, "Soft": 1024}}))
+    );
+    assert_eq!(policy.value("icc"), None);
+}
+
+#[test]
+fn an_empty_file_is_the_default_and_chooses_nothing() {
+    let policy = parse("# nothing yet\n").unwrap();
+    assert_eq!(policy, Policy::default());
+    assert_eq!(policy.value("log-driver"), None);
+    assert_eq!(policy.value("default-ulimits"), None);
+}
+
+#[test]
+fn an_error_has_its_line_and_the_key_that_was_meant() {
+    let failure = parse("# site\nprofle = \"lab\"\n").unwrap_err();
+    assert!(failure.message.starts_with("/etc/seaworthy/config.toml:2: unknown field `profle`"), "{failure}");
+    assert_eq!(failure.hint.as_deref(), Some("write `profile`"));
+    let failure = parse("[values]\n\nlog_driver = \"syslog\"\n").unwrap_err();
+    assert!(failure.message.starts_with("/etc/seaworthy/config.toml:3: "), "{failure}");
+    assert_eq!(failure.hint.as_deref(), Some("write `log-driver`"));
+}
+
+#[test]
+fn wrong_types_and_versions_are_named() {
+    let failure = parse("trusted-docker-users = \"deploy\"\n").unwrap_err();
+    assert!(failure.message.contains(":1: invalid type"), "{failure}");
+    assert_eq!(failure.hint, None);
+    assert!(parse("benchmark = \"1.9.0\"\n").unwrap_err().message.contains("`1.8.0`"));
+    assert!(parse("profile = \n").unwrap_err().message.starts_with("/etc/seaworthy/config.toml:1: "));
+}
+
+/// A host with one file, or one that may not be read.
+struct OneFile(&'static str, io::Result<&'static str>);
+
+impl Host for OneFile {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        match &self.1 {
+            _ if path != Path::new(self.0) => Err(ErrorKind::NotFound.into()),
+            Ok(text) => Ok(text.as_bytes().to_vec()),
+            Err(error) => Err(error.kind().into()),
+        }
+    }
+
+    fn stat(&self, _: &Path) -> io::Result<Stat> {
+        Err(ErrorKind::Unsupported.into())
+    }
+
+    fn list(&self, _: &Path) -> io::Result<Vec<String>> {
+        Err(ErrorKind::Unsupported.into())
+    }
+
+    fn xattrs(&self, _: &Path) -> io::Result<Vec<(String, Vec<u8>)>> {
+        Err(ErrorKind::Unsupported.into())
+    }
+
+    fn ask(&self, _: &Query) -> io::Result<Answer> {
+        Err(ErrorKind::Unsupported.into())
+    }
+
+    fn engine(&self, _: &Path, _: &[String]) -> Vec<std::result::Result<Value, EngineError>> {
+        Vec::new()
+    }
+
+    fn user_name(&self, _: u32) -> Option<String> {
+        None
+    }
+
+    fn group_name(&self, _: u32) -> Option<String> {
+        None
+    }
+
+    fn group(&self, _: &str) -> Option<Group> {
+        None
+    }
+
+    fn now(&self) -> i64 {
+        0
+    }
+
+    fn euid(&self) -> u32 {
+        0
+    }
+
+    fn offline(&self) -> bool {
+        false
+    }
+}
+
+#[test]
+fn a_missing_file_is_the_default_unless_it_was_named() {
+    let host = OneFile("/srv/policy.toml", Ok("profile = \"lab\"\n"));
+    assert_eq!(Policy::load(&host, None).unwrap(), Policy::default());
+    assert_eq!(Policy::load(&host, Some(Path::new("/srv/policy.toml"))).unwrap().profile.as_deref(), Some("lab"));
+    let failure = Policy::load(&host, Some(Path::new("/srv/polcy.toml"))).unwrap_err();
+    assert_eq!(failure.message, "/srv/polcy.toml cannot be read");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_not_taken_for_a_missing_one() {
+    let host = OneFile(CONFIG, Err(ErrorKind::PermissionDenied.into()));
+    assert_eq!(Policy::load(&host, None).unwrap_err().message, "/etc/seaworthy/config.toml cannot be read");
+}

@@ -1,0 +1,192 @@
+//! Documents for programs. One JSON object each, ended by a line break.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::model::{AuditReport, Envelope, HistoryRun, RunReport};
+use super::plan_text::{self, Render};
+use super::text::word;
+use crate::audit::Disruption;
+use crate::error::Failure;
+use crate::plan::{Act, Held, Plan, Step};
+
+/// The audit's document.
+///
+/// # Errors
+/// Only when a value cannot be JSON, which none of ours is; so in all functions here.
+pub fn audit(report: &AuditReport) -> serde_json::Result<String> {
+    document(report)
+}
+
+/// What an apply or a rollback did.
+pub fn run(report: &RunReport) -> serde_json::Result<String> {
+    document(report)
+}
+
+/// The runs of the history.
+pub fn history(envelope: &Envelope, runs: &[HistoryRun]) -> serde_json::Result<String> {
+    #[derive(Serialize)]
+    struct History<'a> {
+        #[serde(flatten)]
+        envelope: &'a Envelope,
+        runs: &'a [HistoryRun],
+    }
+    document(&History { envelope, runs })
+}
+
+/// The plan: its changes in order with their diffs, and what is held.
+pub fn plan(envelope: &Envelope, plan: &Plan, render: Render<'_>) -> serde_json::Result<String> {
+    #[derive(Serialize)]
+    struct Document<'a> {
+        #[serde(flatten)]
+        envelope: &'a Envelope,
+        changes: Vec<Value>,
+        held: &'a [Held],
+        accepted: &'a [String],
+        disruption: Disruption,
+        stopped_containers: Vec<&'a str>,
+        notes: &'a [String],
+    }
+    document(&Document {
+        envelope,
+        changes: plan.steps.iter().map(|step| change(step, render)).collect(),
+        held: &plan.held,
+        accepted: &plan.accepted,
+        disruption: plan.disruption,
+        stopped_containers: plan.stopped_containers.iter().map(|(name, _)| name.as_str()).collect(),
+        notes: &plan.notes,
+    })
+}
+
+/// One change: a file with its diff, or an action with its command.
+fn change(step: &Step, render: Render<'_>) -> Value {
+    let checks = &step.checks;
+    match &step.act {
+        Act::File(file) => {
+            let diff = render(file);
+            json!({
+                "kind": "file", "checks": checks, "path": file.path, "diff": diff.text, "patchable": diff.patchable,
+            })
+        }
+        Act::Run(command) => json!({ "kind": "run", "checks": checks, "command": plan_text::command_line(command) }),
+        Act::LiveRestoreFirst(path) => json!({ "kind": "live-restore-first", "checks": checks, "path": path }),
+        Act::LoadAuditRules { expect } => json!({ "kind": "load-audit-rules", "checks": checks, "expect": expect }),
+        act @ (Act::DaemonReload | Act::RestartDocker | Act::RestartSocket) => {
+            json!({ "kind": word(act), "checks": checks })
+        }
+    }
+}
+
+/// The one object that stands for a failure under `--format json`.
+pub fn failure(failure: &Failure) -> String {
+    let Failure { kind, message, causes, host, hint } = failure;
+    let object = json!({ "error": {
+        "kind": kind.word(), "message": message, "causes": causes, "hint": hint, "host": host,
+    }});
+    format!("{object:#}\n")
+}
+
+fn document(value: &impl Serialize) -> serde_json::Result<String> {
+    let mut text = serde_json::to_string_pretty(value)?;
+    text.push('\n');
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::model::{DiffPart, FacedHost, Rest, Summary};
+    use super::super::plan_text::Diff;
+    use super::super::samples;
+    use super::*;
+    use crate::error::Kind;
+
+    fn envelope() -> Envelope {
+        Envelope::new(1_700_000_000, Some("4f3c".into()), 0)
+    }
+
+    fn keys(text: &str) -> (Value, Vec<String>) {
+        let value: Value = serde_json::from_str(text).unwrap();
+        let keys = value.as_object().unwrap().keys().cloned().collect();
+        (value, keys)
+    }
+
+    const HEAD: [&str; 5] = ["schema_version", "tool_version", "generated_at", "machine_id", "exit"];
+
+    #[test]
+    fn the_audit_has_the_published_fields() {
+        let host = FacedHost { hostname: "web1".into(), ..FacedHost::default() };
+        let report = AuditReport::new(envelope(), host, "1.8.0", "level-2", samples::findings(), &[]);
+        let (value, keys) = keys(&audit(&report).unwrap());
+        assert_eq!(keys[..5], HEAD);
+        assert_eq!(keys[5..], ["host", "benchmark", "profile", "findings", "summary"]);
+        assert_eq!((&value["schema_version"], &value["exit"]), (&json!(1), &json!(2)));
+        assert_eq!(value["benchmark"], "cis-1.8.0");
+        let userns = &value["findings"][1];
+        assert_eq!(userns["hazards"][0]["hazard"], "hides-images");
+        assert_eq!(userns["hazards"][0]["evidence"], json!(["redis:7", "3 volumes"]));
+        assert_eq!((&userns["verdict"], &userns["applicability"]), (&json!("fail"), &json!("ask")));
+        assert_eq!(value["findings"][4]["pending_on"], "containers-stopped");
+        assert_eq!(value["summary"]["not_applicable"], 1);
+        assert_eq!(value["summary"]["levels"]["2"]["fail"], 2);
+        assert_eq!(report.summary, Summary::of(&report.findings));
+    }
+
+    #[test]
+    fn the_plan_has_changes_in_order_and_what_is_held() {
+        let render = |_: &crate::plan::FileChange| Diff { text: "--- /dev/null\n".into(), patchable: true };
+        let (value, keys) = keys(&plan(&envelope(), &samples::plan(), &render).unwrap());
+        assert_eq!(keys[..5], HEAD);
+        let kinds: Vec<_> = value["changes"].as_array().unwrap().iter().map(|c| c["kind"].as_str().unwrap()).collect();
+        assert_eq!(kinds, ["run", "file", "live-restore-first", "load-audit-rules", "restart-docker"]);
+        assert_eq!(value["changes"][1]["diff"], "--- /dev/null\n");
+        assert_eq!(value["changes"][1]["path"], "/etc/docker/daemon.json");
+        assert_eq!(value["held"][0]["flag"], "--accept daemon.userns-remap");
+        assert_eq!(value["disruption"], "restart-daemon");
+        assert_eq!(value["stopped_containers"], json!(["web"]));
+    }
+
+    #[test]
+    fn a_run_and_the_history_have_their_fields() {
+        let report = RunReport {
+            envelope: envelope(),
+            changed: true,
+            run: Some("r1".into()),
+            applied: vec!["daemon.icc".into()],
+            held: Vec::new(),
+            pending: vec![Rest { check: "daemon.icc".into(), reason: "a restart".into() }],
+            restart_required: true,
+            reboot_required: false,
+            not_reverted: Vec::new(),
+            diff: vec![DiffPart::default()],
+        };
+        let (value, run_keys) = keys(&run(&report).unwrap());
+        assert_eq!(
+            run_keys[5..],
+            [
+                "changed",
+                "run",
+                "applied",
+                "held",
+                "pending",
+                "restart_required",
+                "reboot_required",
+                "not_reverted",
+                "diff"
+            ]
+        );
+        let parts: Vec<_> = value["diff"][0].as_object().unwrap().keys().collect();
+        assert_eq!(parts, ["before_header", "after_header", "before", "after"]);
+        let (value, history_keys) = keys(&history(&envelope(), &[]).unwrap());
+        assert_eq!((history_keys[..5].to_vec(), &value["runs"]), (HEAD.map(String::from).to_vec(), &json!([])));
+    }
+
+    #[test]
+    fn a_failure_is_one_object() {
+        let text = failure(&Failure::of(Kind::Refused, "needs root").host("unchanged").hint("sudo seaworthy apply"));
+        assert_eq!(
+            text,
+            "{\n  \"error\": {\n    \"kind\": \"refused\",\n    \"message\": \"needs root\",\n    \"causes\": [],\n    \
+             \"hint\": \"sudo seaworthy apply\",\n    \"host\": \"unchanged\"\n  }\n}\n"
+        );
+    }
+}

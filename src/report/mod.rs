@@ -1,0 +1,14 @@
+//! What was found and done, as one value each, and their renderings. Nothing here decides or writes.
+
+pub mod json;
+mod model;
+pub mod plan_text;
+pub mod text;
+
+pub use model::{
+    AuditReport, Count, DiffPart, Envelope, FacedHost, HistoryRun, Rest, RunReport, SCHEMA, Summary, audit_exit,
+    number, plan_exit, plural,
+};
+
+#[cfg(test)]
+pub(crate) mod samples;

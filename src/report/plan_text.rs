@@ -1,0 +1,219 @@
+//! The plan as one document that `patch -p1` and `git apply` take: diffs, and everything else as `#` lines.
+
+use super::text::hazards;
+use crate::host::Command;
+use crate::plan::{Act, FileChange, Held, Plan, Step};
+use crate::ui::clean;
+
+/// One file's diff, as `plan` renders it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diff {
+    /// Comment lines about owner and mode, then the unified diff.
+    pub text: String,
+    /// Whether `patch` takes it: nothing in it is masked.
+    pub patchable: bool,
+}
+
+/// How a file's change becomes a diff.
+pub type Render<'a> = &'a dyn Fn(&FileChange) -> Diff;
+
+/// The whole document. `number` gives a check's number in the benchmark at hand.
+pub fn document(plan: &Plan, number: &dyn Fn(&str) -> Option<String>, render: Render<'_>) -> String {
+    let mut out = String::new();
+    for step in &plan.steps {
+        out.push_str(&step_text(step, number, render));
+    }
+    for (name, _) in &plan.stopped_containers {
+        note(&mut out, "note", &format!("the restart stops container {name}; it is started again"));
+    }
+    for text in &plan.notes {
+        note(&mut out, "note", text);
+    }
+    for Held { check, hazards: found, flag } in &plan.held {
+        note(&mut out, "held", &format!("{check} {}; include with {flag}", hazards(found)));
+    }
+    if plan.is_empty() {
+        note(&mut out, "note", "no changes to make");
+    }
+    out
+}
+
+/// One step: for whom it is, and the diff or the action.
+pub fn step_text(step: &Step, number: &dyn Fn(&str) -> Option<String>, render: Render<'_>) -> String {
+    let named = |check: &String| number(check).map_or_else(|| check.clone(), |number| format!("{check} {number}"));
+    let checks = step.checks.iter().map(named).collect::<Vec<_>>().join(", ");
+    let mut out = String::new();
+    match &step.act {
+        Act::File(change) => {
+            comment(&mut out, &checks);
+            let diff = render(change);
+            if !diff.patchable {
+                comment(&mut out, "not patchable: secrets are masked");
+            }
+            out.push_str(&diff.text);
+            if !diff.text.ends_with('\n') && !diff.text.is_empty() {
+                out.push('\n');
+            }
+        }
+        act => {
+            comment(&mut out, &format!("{checks}: {}", action(act)));
+            if let Some(line) = command(act) {
+                note(&mut out, "run", &line);
+            }
+        }
+    }
+    out
+}
+
+/// What a step other than a file's change does, in words.
+pub fn action(act: &Act) -> String {
+    match act {
+        Act::File(change) => format!("write {}", change.path.display()),
+        Act::Run(command) => match command {
+            Command::Install { .. } => "install a package".into(),
+            Command::Enable(unit) => format!("enable {unit}"),
+            Command::Start(unit) => format!("start {unit}"),
+            _ => "run a command".into(),
+        },
+        Act::LiveRestoreFirst(path) => {
+            format!("write live-restore alone to {}, reload docker, wait until it is in force", path.display())
+        }
+        Act::LoadAuditRules { .. } => "load the audit rules and compare the kernel's".into(),
+        Act::DaemonReload => "reload systemd's units".into(),
+        Act::RestartDocker => "restart docker".into(),
+        Act::RestartSocket => "restart docker.socket, which restarts docker".into(),
+    }
+}
+
+/// The command line of a step that has one.
+fn command(act: &Act) -> Option<String> {
+    match act {
+        Act::File(_) => None,
+        Act::Run(command) => Some(command_line(command)),
+        Act::LiveRestoreFirst(_) => Some("systemctl reload docker.service".into()),
+        Act::LoadAuditRules { .. } => Some(command_line(&Command::LoadAuditRules)),
+        Act::DaemonReload => Some(command_line(&Command::DaemonReload)),
+        Act::RestartDocker => Some("systemctl restart docker.service".into()),
+        Act::RestartSocket => Some("systemctl restart docker.socket docker.service".into()),
+    }
+}
+
+/// A command as it would be typed.
+pub fn command_line(command: &Command) -> String {
+    let words: Vec<&str> = match command {
+        Command::Install { argv } | Command::ValidateDaemon { argv } => argv.iter().map(String::as_str).collect(),
+        Command::Enable(unit) => vec!["systemctl", "enable", unit],
+        Command::Disable(unit) => vec!["systemctl", "disable", unit],
+        Command::Start(unit) => vec!["systemctl", "start", unit],
+        Command::Stop(unit) => vec!["systemctl", "stop", unit],
+        Command::Restart(unit) => vec!["systemctl", "restart", unit],
+        Command::Reload(unit) => vec!["systemctl", "reload", unit],
+        Command::ResetFailed(units) => {
+            ["systemctl", "reset-failed"].into_iter().chain(units.iter().map(String::as_str)).collect()
+        }
+        Command::DaemonReload => vec!["systemctl", "daemon-reload"],
+        Command::LoadAuditRules => vec!["augenrules", "--load"],
+        Command::RemoveAuditRule(rule) => return format!("auditctl -d {rule}"),
+        Command::ArmTimer { unit, seconds, argv } => {
+            let argv = argv.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
+            return format!("systemd-run --unit={unit} --on-active={seconds} {argv}");
+        }
+        Command::DisarmTimer(unit) => return format!("systemctl stop {unit}.timer"),
+    };
+    words.into_iter().map(quoted).collect::<Vec<_>>().join(" ")
+}
+
+/// A word as a shell needs it, for whoever pastes the line.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+/// `# KIND: TEXT`.
+fn note(out: &mut String, kind: &str, text: &str) {
+    comment(out, &format!("{kind}: {text}"));
+}
+
+/// One comment line. Cleaned, so that no name from the host breaks out of it and becomes part of the patch.
+fn comment(out: &mut String, text: &str) {
+    out.push_str("# ");
+    out.push_str(&clean(text));
+    out.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples;
+    use super::*;
+
+    fn number(check: &str) -> Option<String> {
+        [("daemon.icc", "2.2"), ("daemon.live-restore", "2.14")]
+            .iter()
+            .find_map(|(slug, number)| (*slug == check).then(|| (*number).to_owned()))
+    }
+
+    fn render(change: &FileChange) -> Diff {
+        assert_eq!(change.path.to_str(), Some("/etc/docker/daemon.json"));
+        let text = "# create: 0644 root:root\n--- /dev/null\n+++ b/etc/docker/daemon.json\n@@ -0,0 +1,3 @@\n+{\n+  \"icc\": false\n+}\n";
+        Diff { text: text.into(), patchable: !change.secret }
+    }
+
+    #[test]
+    fn everything_but_the_diff_is_a_comment() {
+        assert_eq!(
+            document(&samples::plan(), &number, &render),
+            "\
+# audit.auditd: install a package
+# run: /usr/bin/apt-get install -o DPkg::Lock::Timeout=300 --yes auditd
+# daemon.icc 2.2, daemon.live-restore 2.14
+# create: 0644 root:root
+--- /dev/null
++++ b/etc/docker/daemon.json
+@@ -0,0 +1,3 @@
++{
++  \"icc\": false
++}
+# daemon.live-restore 2.14: write live-restore alone to /etc/docker/daemon.json, reload docker, wait until it is in force
+# run: systemctl reload docker.service
+# audit.etc-docker: load the audit rules and compare the kernel's
+# run: augenrules --load
+# daemon.icc 2.2: restart docker
+# run: systemctl restart docker.service
+# note: the restart stops container web; it is started again
+# note: the package auditd stays on rollback
+# held: daemon.userns-remap hides-images: redis:7, 3 volumes; include with --accept daemon.userns-remap
+"
+        );
+    }
+
+    #[test]
+    fn a_masked_diff_says_that_it_cannot_be_patched() {
+        let change = FileChange { secret: true, ..samples::daemon_json() };
+        let step = Step { act: Act::File(change), checks: vec!["daemon.icc".into()] };
+        let text = step_text(&step, &number, &render);
+        assert!(text.starts_with("# daemon.icc 2.2\n# not patchable: secrets are masked\n"), "{text}");
+    }
+
+    #[test]
+    fn a_name_cannot_break_out_of_its_comment() {
+        let mut plan = samples::plan();
+        plan.steps.clear();
+        plan.stopped_containers.clear();
+        plan.notes = vec!["x\n--- a/etc/shadow".into()];
+        plan.held[0].hazards[0].evidence = vec!["redis\n+++ b/x".into()];
+        let text = document(&plan, &number, &render);
+        assert!(text.lines().all(|line| line.starts_with("# ")), "{text}");
+        assert!(text.contains("# note: no changes to make\n"), "{text}");
+    }
+
+    #[test]
+    fn commands_can_be_pasted() {
+        let argv = ["/bin/x", "a b", "it's", ""].map(String::from).to_vec();
+        assert_eq!(command_line(&Command::Install { argv }), r"/bin/x 'a b' 'it'\''s' ''");
+        assert_eq!(command_line(&Command::Enable("auditd.service".into())), "systemctl enable auditd.service");
+    }
+}

@@ -1,0 +1,291 @@
+//! Reports for people: 80 columns, and no meaning by colour alone.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use super::model::{AuditReport, FacedHost, HistoryRun, Rest, RunReport, Summary, number, plural};
+use crate::audit::{Applicability, Finding, HazardFound, PendingOn, Verdict};
+use crate::catalog::Severity;
+use crate::plan::Held;
+use crate::ui::{Role, clean, paint};
+
+/// Where lines break.
+const WIDTH: usize = 80;
+/// The longest slug that the column makes room for; a longer one pushes its own line only.
+const SLUG: usize = 32;
+/// Where what belongs to the line above is put.
+const BELOW: &str = "      ";
+
+/// The audit's report. With `verbose` above 0 also titles, sources, and what passes or does not apply.
+pub fn audit(report: &AuditReport, verbose: u8) -> String {
+    let mut out = head(report);
+    for (heading, role, findings) in groups(&report.findings, verbose) {
+        if findings.is_empty() {
+            continue;
+        }
+        let _ = writeln!(out, "\n{}", paint(role, &format!("{heading}: {}", findings.len())));
+        let slug = findings.iter().map(|finding| finding.check.len()).max().unwrap_or(0).min(SLUG);
+        for finding in findings {
+            line(&mut out, finding, &report.benchmark, slug, verbose);
+        }
+    }
+    tail(&mut out, &report.summary);
+    out
+}
+
+fn head(report: &AuditReport) -> String {
+    let FacedHost { hostname, os, docker, daemon, privileged, offline, recorded_at } = &report.host;
+    let docker = docker.as_ref().map_or_else(|| "Docker".into(), |version| format!("Docker {version}"));
+    let mut out = format!(
+        "{}: {}, {}, daemon {}\n{}, profile {}\n",
+        paint(Role::Heading, &clean(hostname)),
+        clean(os),
+        clean(&docker),
+        clean(daemon),
+        report.benchmark.replace("cis-", "CIS Docker "),
+        clean(&report.profile),
+    );
+    if *offline {
+        out.push_str("not a running host but its files: what only a running one tells is unknown\n");
+    }
+    if let Some(time) = recorded_at {
+        let _ = writeln!(out, "from facts recorded {}", clean(time));
+    }
+    if !privileged {
+        out.push_str("not root: what could not be read is unknown\n");
+    }
+    out
+}
+
+type Group<'a> = (String, Role, Vec<&'a Finding>);
+
+/// Worst first. Passes and what does not apply are only counted, unless asked for.
+fn groups(findings: &[Finding], verbose: u8) -> Vec<Group<'_>> {
+    let of = |wanted: &dyn Fn(&Finding) -> bool| findings.iter().filter(|finding| wanted(finding)).collect();
+    let mut groups = Vec::new();
+    for severity in [Severity::Critical, Severity::High, Severity::Medium, Severity::Low] {
+        let open =
+            |finding: &Finding| finding.verdict == Verdict::Fail && !finding.waived && finding.severity == severity;
+        groups.push((format!("fail, {}", word(&severity)), Role::Error, of(&open)));
+    }
+    let rest = [
+        ("pending", Role::Warning, Verdict::Pending, true),
+        ("unknown", Role::Warning, Verdict::Unknown, true),
+        ("manual", Role::Note, Verdict::Manual, true),
+        ("fail, waived", Role::Faint, Verdict::Fail, true),
+        ("pass", Role::Good, Verdict::Pass, verbose > 0),
+        ("not applicable", Role::Faint, Verdict::NotApplicable, verbose > 0),
+    ];
+    for (heading, role, verdict, shown) in rest {
+        if shown {
+            let wanted = |finding: &Finding| finding.verdict == verdict && (verdict != Verdict::Fail || finding.waived);
+            groups.push((heading.to_owned(), role, of(&wanted)));
+        }
+    }
+    groups
+}
+
+fn line(out: &mut String, finding: &Finding, benchmark: &str, slug: usize, verbose: u8) {
+    let lead = format!("  {:<slug$}  {:<6} ", clean(&finding.check), number(&finding.references, benchmark));
+    wrap(out, &lead, &verdict(finding));
+    if verbose > 0 {
+        wrap(out, BELOW, &clean(&finding.title));
+        if finding.verdict != Verdict::Unknown && !finding.source.is_empty() {
+            wrap(out, BELOW, &format!("read from {}", clean(&finding.source)));
+        }
+    }
+    if finding.verdict == Verdict::Fail && finding.applicability == Some(Applicability::Ask) {
+        wrap(out, BELOW, &format!("held, {}", hazards(&finding.hazards)));
+    }
+}
+
+/// What is, and what should be.
+fn verdict(finding: &Finding) -> String {
+    let mut text = subject(finding);
+    let (actual, expected) = (clean(&finding.actual), clean(&finding.expected));
+    match finding.verdict {
+        Verdict::Fail => {
+            let _ = write!(text, "{actual}; expected {expected}");
+            if !finding.waived && matches!(finding.applicability, Some(Applicability::Manual) | None) {
+                text.push_str(" (by hand)");
+            }
+        }
+        Verdict::Pending => {
+            let waits = finding.pending_on.map_or("something", waits_for);
+            let _ = write!(text, "{actual}; waits for {waits}");
+        }
+        Verdict::Unknown if !finding.source.is_empty() => {
+            let _ = write!(text, "{actual} ({})", clean(&finding.source));
+        }
+        Verdict::Manual if !expected.is_empty() => text.push_str(&expected),
+        Verdict::Unknown | Verdict::Manual | Verdict::Pass | Verdict::NotApplicable => text.push_str(&actual),
+    }
+    text
+}
+
+/// The subject, where the check alone does not tell it: the host has one daemon and is itself one.
+pub(crate) fn subject(finding: &Finding) -> String {
+    match finding.subject.split_once(':') {
+        Some(("daemon" | "host", _)) | None => String::new(),
+        Some((_, name)) => format!("{}: ", clean(name)),
+    }
+}
+
+/// What a pending finding waits for, in words.
+pub fn waits_for(pending: PendingOn) -> &'static str {
+    match pending {
+        PendingOn::Reload => "a reload",
+        PendingOn::Restart => "a restart of docker",
+        PendingOn::ContainersStopped => "a start of docker while no container runs",
+        PendingOn::Recreate => "containers to be created anew",
+        PendingOn::Login => "the next login",
+        PendingOn::Reboot => "the next boot",
+    }
+}
+
+/// `hides-images: redis:7, 3 volumes; swarm: could not look: …`.
+pub fn hazards(hazards: &[HazardFound]) -> String {
+    let one = |found: &HazardFound| {
+        let HazardFound { hazard, evidence, looked } = found;
+        let evidence = evidence.iter().map(|name| clean(name)).collect::<Vec<_>>().join(", ");
+        match (looked, evidence.is_empty()) {
+            (true, false) => format!("{}: {evidence}", word(hazard)),
+            (true, true) => word(hazard),
+            (false, false) => format!("{}: could not look: {evidence}", word(hazard)),
+            (false, true) => format!("{}: could not look", word(hazard)),
+        }
+    };
+    hazards.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
+/// The name that serde gives to a unit variant: the word of the documents.
+pub(crate) fn word(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        Ok(other) => other.to_string(),
+        Err(_) => String::new(),
+    }
+}
+
+fn tail(out: &mut String, summary: &Summary) {
+    let all = &summary.all;
+    let counts = [
+        (summary.open, "fail"),
+        (summary.waived, "waived"),
+        (all.pending, "pending"),
+        (all.unknown, "unknown"),
+        (all.manual, "manual"),
+        (all.pass, "pass"),
+        (all.not_applicable, "not applicable"),
+    ];
+    let counts: Vec<_> =
+        counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+    out.push('\n');
+    wrap(out, "", &format!("{}: {}", plural(all.total, "finding"), counts.join(", ")));
+    for (level, count) in &summary.levels {
+        let _ = writeln!(out, "level {level}: {} fail of {}", count.fail, count.total);
+    }
+    let fixable = [
+        (summary.automatic, "fixed by `seaworthy apply`"),
+        (summary.ask, "held until accepted"),
+        (summary.by_hand, "to be fixed by hand"),
+    ];
+    let fixable: Vec<_> =
+        fixable.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    if fixable.is_empty() {
+        return;
+    }
+    wrap(out, "", &format!("of the fails: {}", fixable.join(", ")));
+    let next = if summary.automatic + summary.ask > 0 {
+        "next: `seaworthy plan` shows the exact diff"
+    } else {
+        "next: `seaworthy explain CHECK` tells what to do"
+    };
+    let _ = writeln!(out, "{next}");
+}
+
+/// What an apply (`done` = `fixed`) or a rollback (`done` = `taken back`) did.
+pub fn run(report: &RunReport, done: &str) -> String {
+    let RunReport {
+        envelope: _,
+        changed,
+        run,
+        applied,
+        held,
+        pending,
+        restart_required,
+        reboot_required,
+        not_reverted,
+        diff: _,
+    } = report;
+    let mut out = match run {
+        Some(run) if *changed => format!("run {}: {} {done}\n", clean(run), plural(applied.len(), "check")),
+        _ => "nothing to do\n".to_owned(),
+    };
+    for check in applied {
+        let _ = writeln!(out, "  {}", clean(check));
+    }
+    for Rest { check, reason } in pending {
+        wrap(&mut out, &format!("pending: {} ", clean(check)), &format!("waits for {}", clean(reason)));
+    }
+    for Held { check, hazards: found, flag } in held {
+        let text = format!("{}; include with `{}`", hazards(found), clean(flag));
+        wrap(&mut out, &format!("held: {} ", clean(check)), &text);
+    }
+    for Rest { check, reason } in not_reverted {
+        wrap(&mut out, &format!("stays: {}: ", clean(check)), &clean(reason));
+    }
+    if *restart_required {
+        out.push_str("restart docker for the rest: `systemctl restart docker`\n");
+    }
+    if *reboot_required {
+        out.push_str("boot the host for the rest\n");
+    }
+    out
+}
+
+/// The runs, newest first as given.
+pub fn history(runs: &[HistoryRun], verbose: u8) -> String {
+    if runs.is_empty() {
+        return "no runs\n".into();
+    }
+    let mut out = String::new();
+    for HistoryRun { run, started_at, user, state, stands, checks, paths } in runs {
+        let lead = format!("{}  {}  ", clean(run), clean(started_at));
+        let text =
+            format!("{}, {}, by {}, {}", clean(state), clean(stands), clean(user), plural(checks.len(), "check"));
+        wrap(&mut out, &lead, &text);
+        if verbose > 0 || runs.len() == 1 {
+            for name in checks.iter().chain(paths) {
+                let _ = writeln!(out, "  {}", clean(name));
+            }
+        }
+    }
+    out
+}
+
+/// Breaks `text` at blanks; lines after the first begin where the first one's text did, if that leaves room.
+fn wrap(out: &mut String, lead: &str, text: &str) {
+    let indent = if lead.chars().count() > WIDTH / 2 { BELOW.len() } else { lead.chars().count() };
+    let mut line = lead.to_owned();
+    let mut empty = true;
+    for word in text.split(' ').filter(|word| !word.is_empty()) {
+        if !empty && line.chars().count() + 1 + word.chars().count() > WIDTH {
+            out.push_str(line.trim_end());
+            out.push('\n');
+            line = " ".repeat(indent);
+            empty = true;
+        }
+        if !empty {
+            line.push(' ');
+        }
+        line.push_str(word);
+        empty = false;
+    }
+    out.push_str(line.trim_end());
+    out.push('\n');
+}
+
+#[cfg(test)]
+mod tests;

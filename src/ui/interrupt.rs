@@ -1,0 +1,63 @@
+//! SIGINT, SIGTERM and SIGHUP become flags that are read between steps.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+/// Whether we were asked to stop. Clones share the flags.
+#[derive(Clone, Debug, Default)]
+pub struct Interrupt {
+    hup: Arc<AtomicBool>,
+    int: Arc<AtomicBool>,
+    term: Arc<AtomicBool>,
+}
+
+impl Interrupt {
+    /// Flags that no signal sets: signals keep their default effect. For commands that only read.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// From now on signals only set flags. For commands that write; to be done before the first prompt.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn register() -> io::Result<Self> {
+        let this = Self::default();
+        for (signal, flag) in [(SIGHUP, &this.hup), (SIGINT, &this.int), (SIGTERM, &this.term)] {
+            signal_hook::flag::register(signal, Arc::clone(flag))?;
+        }
+        Ok(this)
+    }
+
+    /// The signal that came, if one did. SIGINT is asked last: `console` raises it itself when any signal ends a
+    /// prompt.
+    pub fn raised(&self) -> Option<&'static str> {
+        [(&self.term, "SIGTERM"), (&self.hup, "SIGHUP"), (&self.int, "SIGINT")]
+            .into_iter()
+            .find_map(|(flag, name)| flag.load(Ordering::SeqCst).then_some(name))
+    }
+
+    /// Whether a signal came.
+    pub fn is_raised(&self) -> bool {
+        self.raised().is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_sets_its_flag_and_the_outer_one_is_named() {
+        let interrupt = Interrupt::register().unwrap();
+        assert_eq!(interrupt.raised(), None);
+        signal_hook::low_level::raise(SIGINT).unwrap();
+        assert_eq!(interrupt.clone().raised(), Some("SIGINT"));
+        signal_hook::low_level::raise(SIGTERM).unwrap();
+        assert_eq!(interrupt.raised(), Some("SIGTERM"));
+        assert!(!Interrupt::none().is_raised());
+    }
+}
