@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::error::{Failure, Result};
+use crate::catalog::Benchmark;
 use crate::host::Host;
 
 /// Where the file is unless `--config` says otherwise.
@@ -24,31 +25,9 @@ pub struct Policy {
     pub trusted_docker_users: Vec<String>,
     /// Values for settings that have no right one for everybody.
     pub values: Values,
-}
-
-/// A version of the CIS Docker benchmark.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-pub enum Benchmark {
-    /// 1.6.0
-    #[serde(rename = "1.6.0")]
-    V160,
-    /// 1.7.0
-    #[serde(rename = "1.7.0")]
-    V170,
-    /// 1.8.0
-    #[serde(rename = "1.8.0")]
-    V180,
-}
-
-impl Benchmark {
-    /// As it is written: `1.8.0`.
-    pub fn version(self) -> &'static str {
-        match self {
-            Self::V160 => "1.6.0",
-            Self::V170 => "1.7.0",
-            Self::V180 => "1.8.0",
-        }
-    }
+    /// `--subject`: only findings on subjects that match one of these patterns; all when empty.
+    #[serde(skip)]
+    pub subjects: Vec<String>,
 }
 
 /// Values for keys of daemon.json.

@@ -4,8 +4,11 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
+use serde::Deserialize;
+
 /// A published edition of the CIS Docker Benchmark.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub enum Benchmark {
     /// 1.6.0, which docker-bench-security implements.
     V1_6_0,
@@ -59,6 +62,14 @@ impl FromStr for Benchmark {
                 format!("benchmark `{text}` is not known; there are {}", known.join(", "))
             },
         )
+    }
+}
+
+impl TryFrom<String> for Benchmark {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
     }
 }
 

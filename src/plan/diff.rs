@@ -11,7 +11,7 @@ mod tests;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::edit::mode;
+use crate::mode;
 use super::{FileChange, FileState};
 
 /// A change as it is shown.
