@@ -130,26 +130,37 @@ pub fn review(items: &[ReviewItem], asker: &mut dyn Asker) -> Result<Review> {
             continue;
         }
         asker.show(&presented(item, at + 1, items.len()));
-        match answer(item, asker)? {
-            Key::Quit => return Ok(Review::Quit),
-            key @ (Key::Yes | Key::All) => {
-                all |= matches!(key, Key::All);
-                decision.accepted.insert(check);
-            }
-            Key::No | Key::Explain => {
-                decision.declined.insert(check);
-            }
-        }
+        match answer(item, &mut all, asker)? {
+            Answer::Quit => return Ok(Review::Quit),
+            Answer::Yes => decision.accepted.insert(check),
+            Answer::No => decision.declined.insert(check),
+        };
     }
     Ok(Review::Decided(decision))
 }
 
-/// Asks until the answer is one that decides.
-fn answer(item: &ReviewItem, asker: &mut dyn Asker) -> Result<Key> {
+/// What a check's question came to.
+enum Answer {
+    Yes,
+    No,
+    Quit,
+}
+
+/// Asks until the answer is one that decides. "all" never decides about something that would be hurt here.
+fn answer(item: &ReviewItem, all: &mut bool, asker: &mut dyn Asker) -> Result<Answer> {
     loop {
         match key(&asker.ask(CHOICES)?) {
+            Some(Key::Yes) => return Ok(Answer::Yes),
+            Some(Key::No) => return Ok(Answer::No),
+            Some(Key::Quit) => return Ok(Answer::Quit),
             Some(Key::Explain) => asker.show(&format!("\n{}\n", clean_lines(item.explain.trim_end()))),
-            Some(key) => return Ok(key),
+            Some(Key::All) => {
+                *all = true;
+                if item.automatic {
+                    return Ok(Answer::Yes);
+                }
+                asker.show("all that hurt nothing here are taken; this one would, so it needs its own answer\n");
+            }
             None => asker.show("answer y, n, e, a or q; Enter is no\n"),
         }
     }

@@ -84,6 +84,13 @@ fn all_takes_the_automatic_ones_and_still_asks_about_hazards() {
 }
 
 #[test]
+fn all_is_no_answer_to_a_hazard() {
+    let (decision, script) = decided(&["n", "n", "a", ""]);
+    assert_eq!(decision.accepted, set(&["daemon.live-restore"]));
+    assert!(script.log.contains("so it needs its own answer\napply this?"), "{}", script.log);
+}
+
+#[test]
 fn explain_shows_the_page_and_asks_again() {
     let (decision, script) = decided(&["e", "y", "what", "n", "n", "n"]);
     assert_eq!(decision.accepted, set(&["daemon.icc"]));

@@ -94,7 +94,7 @@ fn document(value: &impl Serialize) -> serde_json::Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::{DiffPart, FacedHost, Rest, Summary};
+    use super::super::model::{DiffPart, HostLine, Rest, Summary};
     use super::super::plan_text::Diff;
     use super::super::samples;
     use super::*;
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn the_audit_has_the_published_fields() {
-        let host = FacedHost { hostname: "web1".into(), ..FacedHost::default() };
+        let host = HostLine { hostname: "web1".into(), ..HostLine::default() };
         let report = AuditReport::new(envelope(), host, "1.8.0", "level-2", samples::findings(), &[]);
         let (value, keys) = keys(&audit(&report).unwrap());
         assert_eq!(keys[..5], HEAD);

@@ -6,8 +6,8 @@ pub mod plan_text;
 pub mod text;
 
 pub use model::{
-    AuditReport, Count, DiffPart, Envelope, FacedHost, HistoryRun, Rest, RunReport, SCHEMA, Summary, audit_exit,
-    number, plan_exit, plural,
+    AuditReport, Count, DiffPart, Envelope, HistoryRun, HostLine, Rest, RunReport, SCHEMA, Summary, audit_exit, number,
+    plan_exit, plural,
 };
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::audit::{Applicability, Finding, Verdict};
 use crate::catalog::Severity;
 use crate::cli::FailOn;
-use crate::plan::{Held, Plan};
+use crate::plan::{FileChange, FileState, Held, Plan};
 
 /// Version of the documents.
 pub const SCHEMA: u32 = 1;
@@ -38,7 +38,7 @@ impl Envelope {
 
 /// The host that was looked at, for the head of the report.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct FacedHost {
+pub struct HostLine {
     /// Its name.
     pub hostname: String,
     /// Its operating system, as it calls itself.
@@ -62,7 +62,7 @@ pub struct AuditReport {
     #[serde(flatten)]
     pub envelope: Envelope,
     /// The host.
-    pub host: FacedHost,
+    pub host: HostLine,
     /// In which numbers are read: `cis-1.8.0`.
     pub benchmark: String,
     /// Which selection.
@@ -77,7 +77,7 @@ impl AuditReport {
     /// Puts a report together; counts and exit code follow from the findings.
     pub fn new(
         mut envelope: Envelope,
-        host: FacedHost,
+        host: HostLine,
         benchmark: &str,
         profile: &str,
         findings: Vec<Finding>,
@@ -181,6 +181,30 @@ pub struct DiffPart {
     pub after: String,
 }
 
+impl DiffPart {
+    /// What a change makes of a path. Content with secrets is named, not shown.
+    pub fn of(change: &FileChange) -> Self {
+        let FileChange { path, before, after, interim: _, secret } = change;
+        let header = |state: &FileState| match state {
+            FileState::Absent => format!("{} (absent)", path.display()),
+            FileState::Present { dir: _, mode, uid, gid, content: _ } => {
+                format!("{} {mode:04o} {uid}:{gid}", path.display())
+            }
+        };
+        let content = |state: &FileState| match state {
+            FileState::Present { content: Some(_), .. } if *secret => "(holds secrets)\n".to_owned(),
+            FileState::Present { content: Some(text), .. } => text.clone(),
+            FileState::Present { content: None, .. } | FileState::Absent => String::new(),
+        };
+        Self {
+            before_header: header(before),
+            after_header: header(after),
+            before: content(before),
+            after: content(after),
+        }
+    }
+}
+
 /// A finding that is not in force yet, or something that was not undone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Rest {
@@ -272,7 +296,7 @@ pub fn plan_exit(plan: &Plan) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::{finding, findings};
+    use super::super::samples::{daemon_json, finding, findings};
     use super::*;
 
     #[test]
@@ -315,5 +339,15 @@ mod tests {
         let envelope = Envelope::new(1_700_000_000, Some("abc".into()), 2);
         assert_eq!(envelope.generated_at, "2023-11-14T22:13:20Z");
         assert_eq!(envelope.tool_version, env!("CARGO_PKG_VERSION"));
+    }
+
+    #[test]
+    fn a_diff_part_shows_metadata_and_hides_secrets() {
+        let part = DiffPart::of(&daemon_json());
+        assert_eq!(part.before_header, "/etc/docker/daemon.json (absent)");
+        assert_eq!(part.after_header, "/etc/docker/daemon.json 0644 0:0");
+        assert_eq!((part.before.as_str(), part.after.as_str()), ("", "{\n  \"icc\": false\n}\n"));
+        let masked = DiffPart::of(&FileChange { secret: true, ..daemon_json() });
+        assert_eq!((masked.before.as_str(), masked.after.as_str()), ("", "(holds secrets)\n"));
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::model::{AuditReport, FacedHost, HistoryRun, Rest, RunReport, Summary, number, plural};
+use super::model::{AuditReport, HistoryRun, HostLine, Rest, RunReport, Summary, number, plural};
 use crate::audit::{Applicability, Finding, HazardFound, PendingOn, Verdict};
 use crate::catalog::Severity;
 use crate::plan::Held;
@@ -35,7 +35,7 @@ pub fn audit(report: &AuditReport, verbose: u8) -> String {
 }
 
 fn head(report: &AuditReport) -> String {
-    let FacedHost { hostname, os, docker, daemon, privileged, offline, recorded_at } = &report.host;
+    let HostLine { hostname, os, docker, daemon, privileged, offline, recorded_at } = &report.host;
     let docker = docker.as_ref().map_or_else(|| "Docker".into(), |version| format!("Docker {version}"));
     let mut out = format!(
         "{}: {}, {}, daemon {}\n{}, profile {}\n",

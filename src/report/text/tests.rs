@@ -4,7 +4,7 @@ use super::*;
 use crate::catalog::Hazard;
 
 fn report(findings: Vec<Finding>) -> AuditReport {
-    let host = FacedHost {
+    let host = HostLine {
         hostname: "web1".into(),
         os: "Debian GNU/Linux 12 (bookworm)".into(),
         docker: Some("20.10.24".into()),
