@@ -65,6 +65,9 @@ pub(super) fn walk(path: &Path, mut link: impl FnMut(&Path) -> io::Result<Option
             Part::Name(name) => {
                 real.push(name);
                 let Some(target) = link(&real)? else { continue };
+                if leads_elsewhere(&real) {
+                    return Err(io::Error::other(format!("{}: a link of the kernel's, not followed", real.display())));
+                }
                 links += 1;
                 if links > MAX_LINKS {
                     return Err(io::Error::other(format!("{}: too many levels of symbolic links", path.display())));
@@ -77,6 +80,13 @@ pub(super) fn walk(path: &Path, mut link: impl FnMut(&Path) -> io::Result<Option
         }
     }
     Ok(real)
+}
+
+/// Whether this is `/proc/PID/root` or `cwd`: they lead into the process's own mount namespace, and their text, read
+/// in ours, would name another file. The kernel refuses them under `RESOLVE_IN_ROOT` too.
+fn leads_elsewhere(link: &Path) -> bool {
+    let process = link.parent().filter(|process| process.parent() == Some(Path::new("/proc")));
+    process.is_some() && (link.ends_with("root") || link.ends_with("cwd"))
 }
 
 /// As [`walk`], but the last component is not followed.
@@ -131,6 +141,16 @@ mod tests {
     fn a_circle_of_links_ends() {
         assert!(real(&[("/a", "b"), ("/b", "/a")], "/a/x").unwrap_err().to_string().contains("too many levels"));
         assert_eq!(real(&[], "etc/x").unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn a_process_root_is_not_ours() {
+        let links = [("/proc/self", "17"), ("/proc/17/root", "/"), ("/proc/17/cwd", "/"), ("/proc/17/exe", "/bin/x")];
+        for path in ["/proc/17/root/etc/passwd", "/proc/self/cwd"] {
+            assert!(real(&links, path).unwrap_err().to_string().ends_with("not followed"), "{path}");
+        }
+        assert_eq!(real(&links, "/proc/self/exe").unwrap(), Path::new("/bin/x"));
+        assert_eq!(real(&[("/root", "/x")], "/root/a").unwrap(), Path::new("/x/a"));
     }
 
     #[test]

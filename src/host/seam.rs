@@ -133,7 +133,7 @@ pub trait Host {
     /// The operating system's.
     fn stat(&self, path: &Path) -> io::Result<Stat>;
 
-    /// The names in a directory, sorted.
+    /// The names in a directory, sorted; symlinks to it are followed inside the root.
     ///
     /// # Errors
     /// The operating system's.
