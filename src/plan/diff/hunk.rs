@@ -35,14 +35,11 @@ impl Line<'_> {
     }
 }
 
-/// A hunk and how much context it has.
+/// A hunk.
 struct Span {
     lines: Range<usize>,
-    lead: usize,
-    trail: usize,
-    /// A secret, not the end of the file, cut the context short.
-    cut_above: bool,
-    cut_below: bool,
+    /// A secret right below leaves it without a line there, which git reads as the end of the file.
+    unplaced: bool,
 }
 
 /// Compares two texts. `all_secret` masks every line.
@@ -67,7 +64,7 @@ pub(super) fn hunks(old: &str, new: &str, all_secret: bool) -> Hunks {
     let mut notes = Vec::new();
     if masked {
         notes.push("holds secrets: masked, cannot be patched");
-    } else if spans.iter().any(|span| !takes_both(&lines, span)) {
+    } else if spans.iter().any(|span| span.unplaced) {
         notes.push("a secret stands next to it: without it there is not enough context to patch");
     }
     Hunks { text, notes, masked }
@@ -101,21 +98,7 @@ fn with_context(lines: &[Line<'_>], change: Range<usize>) -> Span {
     if cut_below {
         lead = lead.min(trail.max(1));
     }
-    Span { lines: change.start - lead..change.end + trail, lead, trail, cut_above, cut_below }
-}
-
-/// Whether both tools find the place of a hunk.
-fn takes_both(lines: &[Line<'_>], span: &Span) -> bool {
-    let old_side = |range: &[Line<'_>]| -> Vec<String> {
-        range.iter().filter(|line| line.tag != ChangeTag::Insert).map(|line| line.text.to_owned()).collect()
-    };
-    // With less context above than below, patch first tries the start of the file.
-    let misled = span.cut_above && span.lead < span.trail && {
-        let hunk = old_side(&lines[span.lines.clone()]);
-        old_side(lines).starts_with(&hunk)
-    };
-    let at_the_end = span.cut_below && span.trail == 0;
-    !misled && !at_the_end
+    Span { lines: change.start - lead..change.end + trail, unplaced: cut_below && trail == 0 }
 }
 
 fn print(lines: &[Line<'_>], span: &Span) -> String {

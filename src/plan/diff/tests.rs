@@ -192,6 +192,24 @@ fn a_hunk_without_any_context_says_so() {
     assert!(!rendered.text.contains("hunter2"), "{}", rendered.text);
 }
 
+/// Asymmetric context would mean the start or end of the file to patch.
+#[test]
+fn context_is_as_short_on_the_other_side() {
+    let body = |text: &str| {
+        let change = change("/etc/x", Some(text), Some(&text.replace("old", "new")));
+        both_take(std::slice::from_ref(&change));
+        rendered(&change).text.split_once("@@\n").unwrap().1.to_owned()
+    };
+    assert_eq!(body("a\nb\nc\nold\nd\nTOKEN=x\ne\n"), " c\n-old\n+new\n d\n");
+    assert_eq!(body("a\nTOKEN=x\nb\nc\nold\nd\ne\nf\n"), " b\n c\n-old\n+new\n d\n e\n");
+    assert_eq!(body("a\nTOKEN=x\nold\nd\ne\nf\n"), "-old\n+new\n d\n");
+}
+
+#[test]
+fn the_same_line_elsewhere_does_not_mislead() {
+    both_take(&[change("/etc/x", Some("a\nTOKEN=x\na\nb\n"), Some("a\nTOKEN=x\nnew\na\nb\n"))]);
+}
+
 #[test]
 fn knows_secrets_in_every_form() {
     for line in [
