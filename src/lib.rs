@@ -12,3 +12,4 @@ pub mod error;
 pub mod facts;
 pub mod host;
 pub mod plan;
+pub mod text;

@@ -1,5 +1,6 @@
 //! Findings to one ordered plan. Pure, but for hazards, which look at the host read-only.
 
 mod change;
+pub mod hazard;
 
 pub use change::{Act, FileChange, FileState, Fingerprint, Held, PLAN_SCHEMA, Plan, Step};
