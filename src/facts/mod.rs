@@ -8,6 +8,9 @@ pub mod keys;
 pub mod daemon_json;
 pub mod environment_file;
 mod model;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod workload;
 mod objects;
 mod scope;
 mod settings;

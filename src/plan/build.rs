@@ -7,12 +7,13 @@ use std::path::PathBuf;
 use super::change::{Held, Plan};
 use super::draft::Draft;
 use super::edits::{self, Effects};
-use super::hazard::{self, Detection, Situation};
+use super::hazard::{self, Change, Situation};
 use super::steps;
 use crate::audit::{self, Applicability, Disruption, Finding, HazardFound, PendingOn, Verdict};
 use crate::catalog::{Edit, Entry, Hazard, Object};
 use crate::error::Result;
-use crate::facts::{self, Facts, Origin, Workload, keys};
+use crate::facts::workload::Workload;
+use crate::facts::{self, Facts, Origin, keys};
 use crate::host::{Command, Host};
 use crate::policy::Policy;
 
@@ -88,6 +89,10 @@ pub(super) struct Gathered {
     pub(super) fixes: BTreeMap<String, Fix>,
     pub(super) included: BTreeSet<String>,
     pub(super) held: BTreeSet<String>,
+    /// Settings that take effect with the restart of this plan.
+    pub(super) restart_keys: BTreeSet<String>,
+    /// Checks written earlier that wait for a restart which hurts nothing here.
+    pub(super) restart_for: BTreeSet<String>,
     /// Checks that only wait for something that this plan can do.
     pub(super) waiting: BTreeMap<String, PendingOn>,
 }
@@ -110,6 +115,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Planned> {
             break;
         }
     }
+    wait_for_restart(inputs, &mut gathered);
     annotate(&mut findings, &gathered);
     let plan = steps::assemble(inputs, &gathered, held(&gathered));
     Ok(Planned { plan, findings })
@@ -144,6 +150,7 @@ fn add_round(inputs: &Inputs<'_>, facts: &Facts, findings: &[Finding], gathered:
         let context = edits::Context { base: inputs.host, facts, policy: inputs.policy };
         let Effects { first } = edits::apply(&context, &mut gathered.draft, entry, &failing)?;
         gathered.included.insert(entry.id.clone());
+        gathered.restart_keys.extend(settings(entry).map(str::to_owned));
         for command in first {
             if !gathered.commands.iter().any(|(known, _)| *known == command) {
                 gathered.commands.push((command, entry.id.clone()));
@@ -153,6 +160,21 @@ fn add_round(inputs: &Inputs<'_>, facts: &Facts, findings: &[Finding], gathered:
     Ok(())
 }
 
+/// What an earlier run wrote with --no-restart is completed, when the restart hurts nothing here.
+fn wait_for_restart(inputs: &Inputs<'_>, gathered: &mut Gathered) {
+    let waits = |entry: &&&Entry| {
+        let written = gathered.waiting.get(&entry.id) == Some(&PendingOn::Restart);
+        written && !gathered.included.contains(&entry.id) && inputs.choice.considers(&entry.id)
+    };
+    let waiting: Vec<&&Entry> = inputs.entries.iter().filter(waits).collect();
+    for entry in waiting {
+        let fix = assess(inputs, inputs.facts, entry, gathered);
+        if fix.hazards.is_empty() || inputs.choice.accepts(&entry.id) {
+            gathered.restart_for.insert(entry.id.clone());
+        }
+    }
+}
+
 /// A value cannot be accepted, only given.
 fn needs_value(fix: &Fix) -> bool {
     fix.hazards.iter().any(|h| h.hazard == Hazard::NeedsValue)
@@ -160,51 +182,23 @@ fn needs_value(fix: &Fix) -> bool {
 
 /// What fixing a check interrupts, and what it would hurt here.
 fn assess(inputs: &Inputs<'_>, facts: &Facts, entry: &Entry, gathered: &Gathered) -> Fix {
-    let disruption = if inputs.no_restart { Disruption::None } else { disruption(facts, entry) };
-    let situation = Situation {
-        host: inputs.host,
-        facts,
-        workload: inputs.workload,
-        policy: inputs.policy,
-        check: &entry.id,
-        edits: &entry.remediation.edits,
-        files: &files(facts, entry),
+    let disruption = disruption(facts, entry);
+    let mut change = Change {
+        check: entry.id.clone(),
+        edits: entry.remediation.edits.clone(),
+        files: files(facts, entry),
+        // A pending change is judged by what it will hurt when it takes effect, so --no-restart silences nothing.
         restart: disruption >= Disruption::RestartDaemon,
         daemon_reload: reloads_units(facts, entry),
-        live_restore_first: facts.daemon.setting("live-restore").in_force.is_ok_and(|v| v == Some(true.into()))
-            || gathered.included.contains("daemon.live-restore"),
-        put_back: inputs.put_back,
+        live_restore_first: gathered.included.contains("daemon.live-restore"),
+        together: gathered.restart_keys.iter().cloned().collect(),
+        values: BTreeMap::new(),
+        own_history: inputs.put_back.to_vec(),
     };
-    let mut wanted: BTreeSet<Hazard> = entry.remediation.hazards.iter().copied().collect();
-    wanted.extend(implied(entry, &situation));
-    let mut hazards = Vec::new();
-    for hazard in wanted {
-        match hazard::detect(hazard, &situation) {
-            Detection::Absent => {}
-            Detection::Found(evidence) => hazards.push(HazardFound { hazard, evidence, looked: true }),
-            Detection::CouldNotLook(why) => hazards.push(HazardFound { hazard, evidence: vec![why], looked: false }),
-        }
-    }
-    Fix { disruption, hazards }
-}
-
-/// Hazards that follow from what is done, whatever the entry names.
-fn implied(entry: &Entry, situation: &Situation<'_>) -> Vec<Hazard> {
-    let mut hazards = vec![Hazard::NeedsValue, Hazard::VendorCommand];
-    if !situation.files.is_empty() {
-        hazards.push(Hazard::ForeignOwner);
-    }
-    if situation.restart {
-        hazards.extend([Hazard::StopsContainers, Hazard::Interrupts]);
-    }
-    if situation.daemon_reload {
-        hazards.push(Hazard::LosesDevices);
-    }
-    // A pending change is judged by what it will hurt when it takes effect, so --no-restart does not silence these.
-    if entry.id == "daemon.live-restore" {
-        hazards.push(Hazard::Swarm);
-    }
-    hazards
+    let keys: Vec<String> = change.keys().map(str::to_owned).collect();
+    change.values = keys.iter().filter_map(|key| Some((key.clone(), inputs.policy.value(key)?))).collect();
+    let situation = Situation { host: inputs.host, facts, workload: inputs.workload, change: &change };
+    Fix { disruption, hazards: hazard::look(&situation, &entry.remediation.hazards) }
 }
 
 /// The settings of the daemon that an entry writes.

@@ -9,6 +9,7 @@ use similar::DiffOp;
 use super::change::{FileState, Part, Undo};
 use crate::error::{Failure, Result};
 use crate::host::{FileKind, Host, Overlay, OverlayFile, path};
+use crate::mode;
 
 /// One path before and after.
 #[derive(Clone, Debug)]
@@ -33,7 +34,7 @@ impl Draft {
         for (path, target) in &self.targets {
             if let FileState::Present { dir, mode, uid, gid, content } = &target.after {
                 let file = OverlayFile { content: content.clone(), mode: *mode, uid: *uid, gid: *gid, dir: *dir };
-                overlay.set(path, file);
+                overlay.set(path.clone(), file);
             }
         }
         overlay
@@ -104,9 +105,7 @@ impl Draft {
         let target = self.target(base, path, false)?;
         let FileState::Present { dir, mode, uid, gid, content } = target.after.clone() else { return Ok(()) };
         let (new_uid, new_gid) = owner.unwrap_or((uid, gid));
-        // New mode = old AND mask: a fix takes rights away, it never gives any.
-        let sticky = if dir { 0o1000 } else { 0 };
-        let new_mode = max_mode.map_or(mode, |max| mode & (max | sticky));
+        let new_mode = max_mode.map_or(mode, |max| mode::masked(mode, max));
         target.after = FileState::Present { dir, mode: new_mode, uid: new_uid, gid: new_gid, content };
         target.checks.insert(check.to_owned());
         if (new_uid, new_gid) != (uid, gid) {
@@ -121,7 +120,9 @@ impl Draft {
 
     fn make_parents(&mut self, base: &dyn Host, check: &str, path: &Path) -> Result<()> {
         let Some(parent) = path.parent() else { return Ok(()) };
-        if self.targets.contains_key(parent) || path::stat_follow(base, parent).is_ok() {
+        // The package of auditd brings its own directories.
+        let package = parent.starts_with("/etc/audit");
+        if package || self.targets.contains_key(parent) || path::stat_follow(base, parent).is_ok() {
             return Ok(());
         }
         self.make_parents(base, check, parent)?;

@@ -53,7 +53,7 @@ pub(super) fn apply(context: &Context<'_>, draft: &mut Draft, entry: &Entry, fin
             Edit::Environment { name, value } => {
                 let file = Path::new("/etc/environment");
                 let old = draft.text(context.base, file)?.unwrap_or_default();
-                let new = environment::set(&old, name, value);
+                let new = environment::set(&old, name, value)?;
                 draft.lines(&entry.id, file, &old, &new);
                 draft.write(context.base, &entry.id, file, 0o644, new)?;
             }
@@ -178,8 +178,11 @@ fn watch(
     let file = Path::new(if own { OWN_RULES } else { PLAIN_RULES });
     let old = draft.text(context.base, file)?;
     let before = old.clone().unwrap_or_default();
-    let new = if own { rules_file::add_watches(old.as_deref(), &pairs) } else { rules_file::append_to_plain(old.as_deref(), &pairs) }
-        .map_err(|e| Failure::new(format!("{}: {e}", file.display())).host("unchanged"))?;
+    let new = if own {
+        rules_file::add_watches(old.as_deref(), &pairs)?
+    } else {
+        rules_file::append_to_plain(old.as_deref(), &pairs)?
+    };
     draft.lines(&entry.id, file, &before, &new);
     draft.write(context.base, &entry.id, file, 0o640, new)?;
     keep_parents(context, draft, &entry.id, &missing)
@@ -198,7 +201,7 @@ fn keep_parents(context: &Context<'_>, draft: &mut Draft, check: &str, watched: 
             let owner = |id: u32, name: Option<String>| name.unwrap_or_else(|| id.to_string());
             let user = owner(stat.uid, context.base.user_name(stat.uid));
             let group = owner(stat.gid, context.base.group_name(stat.gid));
-            entries.push((real.display().to_string(), stat.mode, user, group));
+            entries.push(rules_file::TmpDir { dir: real.display().to_string(), mode: stat.mode, user, group });
         }
     }
     if entries.is_empty() {
@@ -206,8 +209,7 @@ fn keep_parents(context: &Context<'_>, draft: &mut Draft, check: &str, watched: 
     }
     let file = Path::new(OWN_TMPFILES);
     let old = draft.text(context.base, file)?;
-    let list: Vec<_> = entries.iter().map(|(d, m, u, g)| (d.as_str(), *m, u.as_str(), g.as_str())).collect();
-    let new = rules_file::tmpfiles(old.as_deref(), &list);
+    let new = rules_file::tmpfiles(old.as_deref(), &entries)?;
     draft.lines(check, file, old.as_deref().unwrap_or_default(), &new);
     draft.write(context.base, check, file, 0o644, new)
 }
@@ -259,7 +261,8 @@ fn keep_socket(context: &Context<'_>, draft: &mut Draft, check: &str, owner: boo
     let old = draft.text(context.base, file)?;
     let new_mode = max.filter(|_| wrong_mode);
     let new_owner = wrong_owner.then_some(("root", "docker"));
-    let new = drop_in::socket(old.as_deref(), new_mode, new_owner.map(|o| o.0), new_owner.map(|o| o.1));
+    let wanted = drop_in::Socket { user: new_owner.map(|o| o.0), group: new_owner.map(|o| o.1), mode: new_mode };
+    let new = drop_in::socket(old.as_deref(), wanted);
     draft.lines(check, file, old.as_deref().unwrap_or_default(), &new);
     draft.write(context.base, check, file, 0o644, new)
 }

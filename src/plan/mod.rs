@@ -1,7 +1,16 @@
 //! Findings to one ordered plan. Pure, but for hazards, which look at the host read-only.
 
+mod build;
 mod change;
 pub mod diff;
+mod draft;
 pub mod edit;
+mod edits;
+mod expected;
+pub mod hazard;
+mod steps;
 
-pub use change::{Act, FileChange, FileState, Fingerprint, Held, PLAN_SCHEMA, Plan, Step};
+pub use build::{Choice, Inputs, Planned, plan};
+pub use change::{
+    Act, FileChange, FileState, Fingerprint, Held, PLAN_SCHEMA, Part, Plan, Step, Target, Undo,
+};

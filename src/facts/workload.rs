@@ -1,0 +1,153 @@
+//! What lives on this host's Docker: what a fix could hurt. Hazards are looked for in it.
+
+mod container;
+mod data_root;
+mod engine;
+mod processes;
+pub mod sockets;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::Value;
+
+pub use container::{Container, Namespaces, Port, Return, short};
+pub use processes::{Login, Process, Processes, Proxy};
+
+use super::model::{Known, Unknown};
+use crate::host::{Host, Query};
+
+/// Services that write other people's files again and again.
+const AGENTS: [&str; 6] = [
+    "puppet.service",
+    "chef-client.service",
+    "chef-client.timer",
+    "salt-minion.service",
+    "cfengine3.service",
+    "cf-execd.service",
+];
+
+/// Everything that lives here.
+#[derive(Clone, Debug)]
+pub struct Workload {
+    /// Containers, running or not, by name.
+    pub containers: Known<Vec<Container>>,
+    /// Images: tag, else digest, else short id.
+    pub images: Known<Vec<String>>,
+    /// Names of volumes.
+    pub volumes: Known<Vec<String>>,
+    /// Whether this node is in a swarm.
+    pub swarm: Known<Swarm>,
+    /// Running execs, without health checks.
+    pub execs: Known<Vec<Exec>>,
+    /// Processes. Empty without a look when no daemon and no container runs.
+    pub processes: Known<Processes>,
+    /// What running containers on the default bridge listen on, such as `80/tcp`, by container id.
+    pub listeners: BTreeMap<String, Known<Vec<String>>>,
+    /// Active configuration agents, by unit.
+    pub agents: Known<Vec<String>>,
+}
+
+/// This node's place in a swarm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Swarm {
+    /// In none.
+    Inactive,
+    /// In one, or on the way in, or locked, or in error; the word says which.
+    Active(String),
+}
+
+/// A command that runs in a container beside its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exec {
+    /// Name of the container.
+    pub container: String,
+    /// The program; its arguments may be secret and are not kept.
+    pub program: String,
+}
+
+/// What has to be known before the look: all of it is in [`super::Daemon`] and [`super::Scope`].
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The Engine's socket.
+    pub socket: &'a Path,
+    /// The daemon runs, so that the API is asked; else the data root is read.
+    pub running: bool,
+    /// Data root, without the leaf of userns-remap.
+    pub data_root: &'a Path,
+    /// `GET /info`; used only when the daemon runs.
+    pub info: &'a Known<Value>,
+    /// systemd is PID 1.
+    pub systemd: bool,
+}
+
+/// Containers, images and volumes, from wherever they are read.
+struct Stock {
+    containers: Known<Vec<Container>>,
+    images: Known<Vec<String>>,
+    volumes: Known<Vec<String>>,
+}
+
+/// Looks at everything that lives here. With the daemon down its data root is read instead of the API.
+pub fn gather(host: &dyn Host, context: &Context) -> Workload {
+    let running = context.running && !host.offline();
+    let stock = if running { engine::stock(host, context.socket) } else { data_root::stock(host, context.data_root) };
+    let swarm = if running { info_swarm(context.info) } else { data_root::swarm(host, context.data_root) };
+    let execs = match (&stock.containers, running) {
+        (Ok(containers), true) => engine::execs(host, context.socket, containers),
+        // Without a daemon nobody holds the other end of an exec.
+        (_, false) => Ok(Vec::new()),
+        (Err(unknown), true) => Err(unknown.clone()),
+    };
+    let idle = stock.containers.as_ref().is_ok_and(|containers| !containers.iter().any(|c| c.running));
+    let processes = if host.offline() || !running && idle { Ok(Processes::default()) } else { processes::scan(host) };
+    let on_bridge = stock.containers.iter().flatten().filter(|c| c.running && c.on_default_bridge());
+    let listeners = on_bridge.map(|c| (c.id.clone(), sockets::listeners(host, c.pid))).collect();
+    let agents = if context.systemd && !host.offline() { agents(host) } else { Ok(Vec::new()) };
+    Workload {
+        containers: stock.containers,
+        images: stock.images,
+        volumes: stock.volumes,
+        swarm,
+        execs,
+        processes,
+        listeners,
+        agents,
+    }
+}
+
+impl Workload {
+    /// The containers that run.
+    ///
+    /// # Errors
+    /// When containers could not be read.
+    pub fn running(&self) -> Known<Vec<&Container>> {
+        let containers = self.containers.as_ref().map_err(Clone::clone)?;
+        Ok(containers.iter().filter(|container| container.running).collect())
+    }
+}
+
+fn info_swarm(info: &Known<Value>) -> Known<Swarm> {
+    let info = info.as_ref().map_err(Clone::clone)?;
+    match info["Swarm"]["LocalNodeState"].as_str() {
+        Some("inactive" | "") => Ok(Swarm::Inactive),
+        Some(state) => Ok(Swarm::Active(state.to_owned())),
+        None => Err(Unknown("Engine API: /info does not say whether this node is in a swarm".into())),
+    }
+}
+
+fn agents(host: &dyn Host) -> Known<Vec<String>> {
+    let mut active = Vec::new();
+    for unit in AGENTS {
+        match host.ask(&Query::UnitShow(unit.into())) {
+            Ok(answer) if answer.stdout.lines().any(|line| line == "ActiveState=active") => active.push(unit.into()),
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(Unknown(format!("systemctl show {unit}: {error}"))),
+        }
+    }
+    Ok(active)
+}

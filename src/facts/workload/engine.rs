@@ -1,0 +1,111 @@
+//! What the running Engine says about its containers, images and volumes.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::container::{Container, short, texts};
+use super::{Exec, Stock};
+use crate::facts::{Known, Unknown};
+use crate::host::{EngineError, Host};
+
+type Reply = Result<Value, EngineError>;
+
+/// Asks for everything; what fails is unknown, each for itself.
+pub(super) fn stock(host: &dyn Host, socket: &Path) -> Stock {
+    let paths = ["/containers/json?all=1", "/images/json", "/volumes"].map(str::to_owned);
+    let mut replies = host.engine(socket, &paths).into_iter();
+    let mut next = |path: &str| known(path, replies.next());
+    let (listed, images, volumes) = (next(&paths[0]), next(&paths[1]), next(&paths[2]));
+    Stock {
+        containers: listed.and_then(|listed| containers(host, socket, &listed)),
+        images: images.map(|images| image_names(&images)),
+        volumes: volumes.map(|volumes| {
+            volumes["Volumes"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|v| Some(v["Name"].as_str()?.into()))
+                .collect()
+        }),
+    }
+}
+
+/// Running execs that are not a health check.
+pub(super) fn execs(host: &dyn Host, socket: &Path, containers: &[Container]) -> Known<Vec<Exec>> {
+    let owned: Vec<(&Container, &String)> =
+        containers.iter().filter(|c| c.running).flat_map(|c| c.execs.iter().map(move |id| (c, id))).collect();
+    let paths: Vec<String> = owned.iter().map(|(_, id)| format!("/exec/{id}/json")).collect();
+    if paths.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut running = Vec::new();
+    let mut replies = host.engine(socket, &paths).into_iter();
+    for ((container, _), path) in owned.iter().zip(&paths) {
+        let Some(exec) = present(path, replies.next())? else { continue };
+        let process = &exec["ProcessConfig"];
+        let mut argv = vec![process["entrypoint"].as_str().unwrap_or_default().to_owned()];
+        argv.extend(texts(&process["arguments"]));
+        if exec["Running"].as_bool().unwrap_or(true) && argv != container.healthcheck {
+            // Arguments may be passwords: the program alone is named.
+            running.push(Exec { container: container.name.clone(), program: argv.swap_remove(0) });
+        }
+    }
+    Ok(running)
+}
+
+fn containers(host: &dyn Host, socket: &Path, listed: &Value) -> Known<Vec<Container>> {
+    let listed = listed.as_array().ok_or_else(|| Unknown("Engine API: /containers/json is no list".into()))?;
+    let paths: Vec<String> =
+        listed.iter().filter_map(|c| c["Id"].as_str()).map(|id| format!("/containers/{id}/json")).collect();
+    if paths.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut replies = host.engine(socket, &paths).into_iter();
+    let mut containers = Vec::new();
+    for path in &paths {
+        if let Some(value) = present(path, replies.next())? {
+            containers.push(Container::read(&value).ok_or_else(|| Unknown(format!("Engine API: {path} has no id")))?);
+        }
+    }
+    containers.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(containers)
+}
+
+/// Tags; an image without one goes by its digest, then by its id.
+fn image_names(images: &Value) -> Vec<String> {
+    let mut names = Vec::new();
+    for image in images.as_array().into_iter().flatten() {
+        let given = |key: &str| -> Vec<String> {
+            texts(&image[key]).into_iter().filter(|name| !name.contains("<none>")).collect()
+        };
+        let mut own = given("RepoTags");
+        if own.is_empty() {
+            own = given("RepoDigests");
+        }
+        if own.is_empty() {
+            own.extend(image["Id"].as_str().map(|id| short(id).to_owned()));
+        }
+        names.append(&mut own);
+    }
+    names.sort_unstable();
+    names
+}
+
+fn known(path: &str, reply: Option<Reply>) -> Known<Value> {
+    let why = match reply {
+        Some(Ok(value)) => return Ok(value),
+        Some(Err(EngineError::Status(status, message))) => format!("answers {status}: {message}"),
+        Some(Err(EngineError::Unreachable(message) | EngineError::Broken(message))) => message,
+        None => "gave no answer".into(),
+    };
+    Err(Unknown(format!("Engine API: {path}: {why}")))
+}
+
+/// Like [`known`]; `None` for what is gone since it was listed.
+fn present(path: &str, reply: Option<Reply>) -> Known<Option<Value>> {
+    match reply {
+        Some(Err(EngineError::Status(404, _))) => Ok(None),
+        reply => known(path, reply).map(Some),
+    }
+}

@@ -1,0 +1,60 @@
+//! What a plan expects of the containers, and what has to be said before it is approved.
+
+use super::build::{Gathered, Inputs};
+use super::change::{Act, Plan};
+use crate::facts::workload::Return;
+use crate::host::Command;
+
+type Named = Vec<(String, String)>;
+
+/// Containers that have to run after the plan, and those that a restart stops and that are started again, by name and
+/// id.
+pub(super) fn containers(inputs: &Inputs<'_>, gathered: &Gathered, restart: bool) -> (Named, Named) {
+    if !restart {
+        return (Vec::new(), Vec::new());
+    }
+    let named = |c: &crate::facts::workload::Container| (c.name.clone(), c.id.clone());
+    let running = inputs.workload.running().unwrap_or_default();
+    let in_force = inputs.facts.daemon.setting("live-restore").in_force.is_ok_and(|v| v == Some(true.into()));
+    if in_force || gathered.included.contains("daemon.live-restore") {
+        return (running.into_iter().map(named).collect(), Vec::new());
+    }
+    let stays = running.into_iter().filter(|c| c.returns() != Return::Lost);
+    let expected: Vec<_> = stays.clone().map(named).collect();
+    let stopped = stays.filter(|c| c.returns() == Return::Stays).map(named).collect();
+    (expected, stopped)
+}
+
+/// Sentences said before approval: what stays on rollback, what has to be done by hand.
+pub(super) fn notes(inputs: &Inputs<'_>, gathered: &Gathered, plan: &Plan, restart: bool) -> Vec<String> {
+    let scope = &inputs.facts.scope;
+    let mut notes = Vec::new();
+    let touches_daemon = gathered.fixes.iter().any(|(c, f)| gathered.included.contains(c) && f.disruption > crate::audit::Disruption::None);
+    if gathered.included.contains("daemon.userns-remap") {
+        notes.push(
+            "dockerd itself creates the user and group dockremap and their ranges (/etc/passwd, /etc/group, \
+             /etc/shadow, /etc/gshadow, /etc/subuid, /etc/subgid); they stay on rollback"
+                .into(),
+        );
+        notes.push("containers, images and volumes made from now on live in a data root of their own; a rollback hides them".into());
+    }
+    let installs = |step: &super::Step| matches!(step.act, Act::Run(Command::Install { .. }));
+    if plan.steps.iter().any(installs) {
+        notes.push("the package auditd stays installed on rollback".into());
+    }
+    if gathered.included.contains("image.content-trust") {
+        notes.push("DOCKER_CONTENT_TRUST holds from the next login on; sessions and services that run now are not changed".into());
+    }
+    if gathered.included.contains("daemon.no-new-privileges") {
+        notes.push("no-new-privileges holds for containers created from now on; those that exist stay as they are".into());
+    }
+    if !scope.systemd && !plan.steps.is_empty() && !scope.offline {
+        notes.push("systemd does not run here: nothing takes this back by itself if seaworthy dies on the way".into());
+        if touches_daemon {
+            notes.push("systemd does not run here: restart dockerd by hand for the daemon's settings to take effect".into());
+        }
+    } else if touches_daemon && !restart && !scope.offline && scope.systemd {
+        notes.push("docker.service is not restarted: what needs that waits for its next start".into());
+    }
+    notes
+}

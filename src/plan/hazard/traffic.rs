@@ -1,0 +1,143 @@
+//! Traffic that flows today and would stop.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use serde_json::Value;
+
+use super::{Evidence, Situation, restart, settings};
+use crate::facts::Known;
+use crate::facts::workload::Proxy;
+
+/// Looks at the settings that the change touches.
+pub(super) fn cuts_traffic(subject: &Situation, evidence: &mut Evidence) {
+    let no = Some(Value::Bool(false));
+    if subject.change.sets("icc") == no {
+        between_containers(subject, evidence);
+    }
+    if subject.change.sets("userland-proxy") == no {
+        over_ipv6(subject, evidence);
+    }
+    if let Some(value) = subject.change.sets("insecure-registries") {
+        registries(subject, &settings::texts(&value), evidence);
+    }
+}
+
+/// `icc` governs the default bridge alone. Links stay open for the ports that the image exposes, not for others.
+fn between_containers(subject: &Situation, evidence: &mut Evidence) {
+    let workload = subject.workload;
+    for container in evidence.known(&workload.containers).into_iter().flatten() {
+        for link in &container.links {
+            let to = link.split(':').next().unwrap_or(link).trim_start_matches('/');
+            evidence.name(format!("{} links to {to}", container.name));
+        }
+    }
+    let mut on_bridge = workload.running().unwrap_or_default();
+    on_bridge.retain(|container| container.on_default_bridge());
+    if on_bridge.len() < 2 {
+        return;
+    }
+    for container in &on_bridge {
+        let Some(listeners) = workload.listeners.get(&container.id) else { continue };
+        match evidence.known(listeners).map(Vec::as_slice) {
+            None | Some([]) => {}
+            Some(ports) => {
+                let ports = ports.join(", ");
+                let others = on_bridge.len() - 1;
+                let containers = if others == 1 { "container" } else { "containers" };
+                evidence.name(format!(
+                    "{} listens on {ports} beside {others} other {containers} on the default bridge",
+                    container.name
+                ));
+            }
+        }
+    }
+}
+
+/// Without docker-proxy nothing takes a connection over IPv6 to a container that has only IPv4: the kernel's
+/// translation stays within one family. `[::1]` is lost even where the container has IPv6.
+fn over_ipv6(subject: &Situation, evidence: &mut Evidence) {
+    let Some(processes) = evidence.known(&subject.workload.processes) else { return };
+    let containers = subject.workload.containers.as_deref().unwrap_or_default();
+    let used = |proxy: &Proxy| {
+        processes.proxy_sockets.iter().any(|socket| {
+            socket.established()
+                && socket.local.ip() == IpAddr::V6(Ipv6Addr::LOCALHOST)
+                && socket.local.port() == proxy.host_port
+        })
+    };
+    for proxy in processes.proxies.iter().filter(|proxy| proxy.host_ip.is_ipv6()) {
+        let target = restart::target(proxy, containers);
+        if proxy.protocol == "tcp" && used(proxy) {
+            evidence.name(format!("{target} is used over [::1]:{} now", proxy.host_port));
+        } else if proxy.container_ip.is_ipv4() {
+            evidence.name(format!("{target} is reached over IPv6 ({}) by docker-proxy alone", listen(proxy)));
+        }
+    }
+}
+
+fn listen(proxy: &Proxy) -> String {
+    format!("[{}]:{}", proxy.host_ip, proxy.host_port)
+}
+
+/// Images from a registry that is trusted without TLS today and would not be any more. A registry named by host name
+/// within a trusted network is not seen: that would need DNS.
+fn registries(subject: &Situation, remaining: &[String], evidence: &mut Evidence) {
+    let mut trusted: BTreeSet<String> =
+        evidence.take(settings::list(subject.facts, "insecure-registries")).into_iter().flatten().collect();
+    trusted.extend(in_force(&subject.facts.daemon.info));
+    trusted.retain(|registry| !remaining.contains(registry));
+    if trusted.is_empty() {
+        return;
+    }
+    let mut images: BTreeSet<&str> =
+        evidence.known(&subject.workload.images).into_iter().flatten().map(String::as_str).collect();
+    images.extend(evidence.known(&subject.workload.containers).into_iter().flatten().map(|c| c.image.as_str()));
+    for image in images {
+        let Some(registry) = registry(image) else { continue };
+        if let Some(entry) = trusted.iter().find(|entry| covers(entry, registry)) {
+            evidence.name(format!("image {image} comes from {entry}"));
+        }
+    }
+}
+
+/// The Engine's own list, without the loopback networks that it always trusts.
+fn in_force(info: &Known<Value>) -> Vec<String> {
+    let Ok(info) = info else { return Vec::new() };
+    let config = &info["RegistryConfig"];
+    let networks = settings::texts(&config["InsecureRegistryCIDRs"]);
+    let named = config["IndexConfigs"].as_object().into_iter().flatten();
+    let named = named.filter(|(_, index)| index["Secure"] == Value::Bool(false)).map(|(name, _)| name.clone());
+    networks
+        .into_iter()
+        .filter(|network| !["127.0.0.0/8", "::1/128"].contains(&network.as_str()))
+        .chain(named)
+        .collect()
+}
+
+/// The registry in an image's name: its first part, when it looks like a host.
+fn registry(image: &str) -> Option<&str> {
+    let (first, _) = image.split_once('/')?;
+    (first.contains(['.', ':']) || first == "localhost").then_some(first)
+}
+
+/// Whether an entry of `insecure-registries`, a host or a network, covers a registry.
+fn covers(entry: &str, registry: &str) -> bool {
+    let entry = entry.trim_start_matches("http://").trim_start_matches("https://");
+    let Some((network, bits)) = entry.split_once('/') else { return entry == registry };
+    let host = registry.rsplit_once(':').map_or(registry, |(host, _)| host).trim_matches(['[', ']']);
+    let (Ok(bits), Ok(network), Ok(host)) = (bits.parse::<u32>(), network.parse(), host.parse()) else { return false };
+    match (network, host) {
+        (IpAddr::V4(network), IpAddr::V4(host)) => same_prefix(wide(network), wide(host), bits + 96),
+        (IpAddr::V6(network), IpAddr::V6(host)) => same_prefix(network.to_bits(), host.to_bits(), bits),
+        _ => false,
+    }
+}
+
+fn wide(ip: Ipv4Addr) -> u128 {
+    u128::from(ip.to_bits())
+}
+
+fn same_prefix(a: u128, b: u128, bits: u32) -> bool {
+    bits <= 128 && (a ^ b).checked_shr(128 - bits).unwrap_or(0) == 0
+}
