@@ -2,6 +2,7 @@
 
 mod engine;
 mod live;
+pub mod local;
 mod overlay;
 pub mod path;
 mod process;

@@ -8,6 +8,8 @@ mod secret;
 #[cfg(test)]
 mod tests;
 
+pub use secret::{is_secret_value, masked};
+
 use std::fmt::Write as _;
 use std::path::Path;
 

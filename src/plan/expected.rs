@@ -21,7 +21,7 @@ pub(super) fn containers(inputs: &Inputs<'_>, gathered: &Gathered, restart: bool
     }
     let stays = running.into_iter().filter(|c| c.returns() != Return::Lost);
     let expected: Vec<_> = stays.clone().map(named).collect();
-    let stopped = stays.filter(|c| c.returns() == Return::Stays).map(named).collect();
+    let stopped = stays.filter(|c| matches!(c.returns(), Return::Stays | Return::MayStay)).map(named).collect();
     (expected, stopped)
 }
 

@@ -1,6 +1,7 @@
 //! What was found and done, as one value each, and their renderings. Nothing here decides or writes.
 
 pub mod json;
+pub mod mask;
 mod model;
 pub mod plan_text;
 pub mod text;

@@ -12,28 +12,59 @@ const WORDS: &[&str] = &["auth", "auths", "key", "pwd"];
 /// For each line, the byte from which it holds a secret.
 pub(super) fn starts(text: &str) -> Vec<Option<usize>> {
     let mut lines = Lines::of(text);
-    let body = text.trim_start_matches('\u{feff}');
-    let parsed = body.trim_start().starts_with(['{', '[']).then(|| {
-        jsonc_parser::parse_to_ast(
-            body,
-            &jsonc_parser::CollectOptions::default(),
-            &jsonc_parser::ParseOptions::default(),
-        )
-    });
-    match parsed {
-        Some(Ok(result)) => {
-            let mut found = Vec::new();
-            if let Some(root) = &result.value {
-                in_json(root, "", false, &mut found);
-            }
-            let mark = text.len() - body.len();
-            for range in found {
-                lines.hide(mark + range.start, mark + range.end);
-            }
-        }
-        _ => in_lines(text, &mut lines),
+    match json_ranges(text) {
+        Some(found) => found.into_iter().for_each(|(start, end)| lines.hide(start, end)),
+        None => in_lines(text, &mut lines),
     }
     lines.secret
+}
+
+/// The text with every secret replaced. JSON stays JSON.
+pub fn masked(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    if let Some(mut found) = json_ranges(text) {
+        found.sort_unstable();
+        let mut done = 0;
+        for (start, end) in found {
+            out.push_str(&text[done..start]);
+            out.push_str("\"********\"");
+            done = end;
+        }
+        return out + &text[done..];
+    }
+    for (line, start) in text.split_inclusive('\n').zip(starts(text)) {
+        match start {
+            Some(start) => {
+                out.push_str(&line[..start]);
+                out.push_str("********");
+                out.push_str(&line[line.trim_end_matches(['\r', '\n']).len()..]);
+            }
+            None => out.push_str(line),
+        }
+    }
+    out
+}
+
+/// Whether a value of that name is a secret.
+pub fn is_secret_value(name: &str, value: &str) -> bool {
+    let named = is_secret(name) && !value.is_empty() && !is_bool(value) && !is_key_path(name, value);
+    named || has_userinfo(name, value)
+}
+
+/// Byte ranges of secret values, when the text is JSON.
+fn json_ranges(text: &str) -> Option<Vec<(usize, usize)>> {
+    let body = text.trim_start_matches('\u{feff}');
+    if !body.trim_start().starts_with(['{', '[']) {
+        return None;
+    }
+    let (collect, options) = (jsonc_parser::CollectOptions::default(), jsonc_parser::ParseOptions::default());
+    let parsed = jsonc_parser::parse_to_ast(body, &collect, &options).ok()?;
+    let mut found = Vec::new();
+    if let Some(root) = &parsed.value {
+        in_json(root, "", false, &mut found);
+    }
+    let mark = text.len() - body.len();
+    Some(found.into_iter().map(|range| (mark + range.start, mark + range.end)).collect())
 }
 
 /// The lines of a text and what is known about each.

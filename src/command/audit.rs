@@ -1,0 +1,43 @@
+//! `seaworthy audit`: what is open on this host. Changes nothing.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::session::{self, Session};
+use crate::cli::{Audit, Format, Global};
+use crate::error::{Failure, Result};
+use crate::host::{Recorder, local};
+use crate::plan::Choice;
+use crate::report::{AuditReport, json, text};
+use crate::ui::Ui;
+
+/// Audits and reports.
+pub(super) fn run(args: &Audit, global: &Global, ui: &mut Ui) -> Result<u8> {
+    let host = session::open(global, args.facts.as_deref())?;
+    let recorder = Recorder::new(&*host);
+    let session = Session::open(&recorder, global, args.facts.is_some(), ui)?;
+    super::name_unfinished(&*host, ui);
+    // The plan tells what is fixable, and what a fix would hurt here.
+    let planned = session.plan(Choice::Automatic { accept: BTreeSet::new() }, false, &[])?;
+    let line = session.host_line();
+    let version = session.benchmark.version();
+    let report =
+        AuditReport::new(session.envelope(0), line, version, &session.profile, planned.findings, &args.fail_on);
+    let exit = report.envelope.exit;
+    let out = match args.format {
+        Format::Text => text::audit(&report, ui.verbose()),
+        Format::Json => json::audit(&report).map_err(super::not_json)?,
+    };
+    match (&args.output, args.format) {
+        (Some(path), _) => save(path, &out)?,
+        (None, Format::Text) => ui.report(&out)?,
+        (None, Format::Json) => ui.document(&out)?,
+    }
+    Ok(exit)
+}
+
+/// Writes a document where the person wants it.
+pub(super) fn save(path: &Path, text: &str) -> Result<()> {
+    let shown = path.display();
+    local::write(path, text).map_err(|e| Failure::new(format!("{shown} cannot be written")).because(e).host("unchanged"))
+}

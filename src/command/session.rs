@@ -1,0 +1,193 @@
+//! What most subcommands begin with: the host, the site's file, the selection, the facts.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use crate::audit;
+use crate::catalog::{Benchmark, Catalog, Entry, Selection, resolve, select};
+use crate::cli::Global;
+use crate::error::{Failure, Kind, Result};
+use crate::facts::workload::{self, Workload};
+use crate::facts::{self, Facts, Install};
+use crate::host::{Host, LiveHost, RecordedHost, Recording, local};
+use crate::plan::{Choice, Inputs, Planned, plan};
+use crate::policy::Policy;
+use crate::report::{Envelope, HostLine};
+use crate::time;
+use crate::ui::Ui;
+
+/// The catalogue, read once.
+pub(super) fn catalog() -> &'static Catalog {
+    static CATALOG: OnceLock<Catalog> = OnceLock::new();
+    CATALOG.get_or_init(Catalog::built_in)
+}
+
+/// Opens the host that the options name, to read and to change.
+pub(super) fn live(global: &Global) -> Result<LiveHost> {
+    LiveHost::new(global.root.clone()).map_err(|error| {
+        let shown = global.root.as_ref().map_or("/".into(), |root| root.display().to_string());
+        Failure::new(format!("{shown} cannot be opened")).because(error).host("unchanged")
+    })
+}
+
+/// Opens the host that the options name, to read: a recording, an image, or this one.
+pub(super) fn open(global: &Global, recording: Option<&Path>) -> Result<Box<dyn Host>> {
+    let Some(path) = recording else { return Ok(Box::new(live(global)?)) };
+    let shown = path.display();
+    let text = local::read(path).map_err(|e| Failure::new(format!("{shown} cannot be read")).because(e))?;
+    let recording: Recording = serde_json::from_str(&text).map_err(|e| {
+        Failure::new(format!("{shown}:{}: this is not a facts file", e.line())).because(e).hint("record one with `seaworthy facts --output FILE`")
+    })?;
+    if recording.schema_version > crate::host::RECORDING_SCHEMA {
+        let by = recording.tool_version;
+        return Err(Failure::new(format!("{shown} was recorded by a newer seaworthy ({by})")).hint("use that version"));
+    }
+    Ok(Box::new(RecordedHost::new(recording)))
+}
+
+/// A host that was looked at.
+pub(super) struct Session<'a> {
+    pub(super) host: &'a dyn Host,
+    pub(super) policy: Policy,
+    pub(super) benchmark: Benchmark,
+    pub(super) profile: String,
+    pub(super) entries: Vec<&'static Entry>,
+    pub(super) facts: Facts,
+    pub(super) workload: Workload,
+    /// When the host was recorded, for a recorded one.
+    recorded: bool,
+}
+
+impl<'a> Session<'a> {
+    /// Reads the site's file, selects, and gathers the facts. `host` should remember its answers.
+    pub(super) fn open(host: &'a dyn Host, global: &Global, recorded: bool, ui: &mut Ui) -> Result<Self> {
+        let mut policy = if recorded && global.config.is_none() {
+            Policy::default()
+        } else {
+            Policy::load(host, global.config.as_deref())?
+        };
+        policy.subjects.clone_from(&global.subject);
+        let benchmark = benchmark(global, &policy)?;
+        let profile = global.profile.clone().or_else(|| policy.profile.clone()).unwrap_or_else(|| "level-2".into());
+        let selection = Selection {
+            check: global.check.clone(),
+            skip: global.skip.clone(),
+            profile: profile.clone(),
+            benchmark: benchmark.version().into(),
+        };
+        let selected = select(catalog(), &selection)?;
+        for note in &selected.notes {
+            ui.note(note);
+        }
+        ui.step("reading the host");
+        let (facts, workload) = look(host, &audit::objects(&selected.entries));
+        ui.end_progress();
+        if facts.daemon.install == Install::Missing {
+            return Err(Failure::new("Docker is not installed: no dockerd and no docker.service were found")
+                .host("unchanged")
+                .hint("install Docker first, then run `seaworthy audit`"));
+        }
+        Ok(Self { host, policy, benchmark, profile, entries: selected.entries, facts, workload, recorded })
+    }
+
+    /// Gathers the facts again, after the host changed.
+    pub(super) fn refresh(&mut self, host: &'a dyn Host) {
+        self.host = host;
+        (self.facts, self.workload) = look(host, &audit::objects(&self.entries));
+    }
+
+    /// Computes the plan.
+    pub(super) fn plan(&self, choice: Choice, no_restart: bool, put_back: &[PathBuf]) -> Result<Planned> {
+        plan(&Inputs {
+            host: self.host,
+            entries: &self.entries,
+            policy: &self.policy,
+            facts: &self.facts,
+            workload: &self.workload,
+            choice,
+            no_restart,
+            put_back,
+        })
+    }
+
+    /// The slugs that `--accept` and the profile accept.
+    pub(super) fn accepted(&self, patterns: &[String], ui: &mut Ui) -> Result<BTreeSet<String>> {
+        let named = resolve(catalog(), patterns, self.benchmark)?;
+        for note in &named.notes {
+            ui.note(note);
+        }
+        let mut accepted: BTreeSet<String> = named.entries.iter().map(|e| e.id.clone()).collect();
+        // Choosing the exercise is choosing what it asks for; other hazards still ask.
+        if self.profile == "lab" {
+            accepted.insert("image.content-trust".into());
+        }
+        Ok(accepted)
+    }
+
+    /// What a document begins with.
+    pub(super) fn envelope(&self, exit: u8) -> Envelope {
+        Envelope::new(self.host.now(), self.facts.scope.machine_id.clone(), exit)
+    }
+
+    /// The host, for the head of a report.
+    pub(super) fn host_line(&self) -> HostLine {
+        let daemon = &self.facts.daemon;
+        let state = match (&daemon.running, &daemon.install) {
+            (_, Install::Snap) => "the snap, which seaworthy does not change".into(),
+            (Ok(Some(_)), _) => "running".into(),
+            (Ok(None), _) if self.facts.scope.offline => "not running (files only)".into(),
+            (Ok(None), _) => "stopped".into(),
+            (Err(why), _) => format!("unknown: {why}"),
+        };
+        HostLine {
+            hostname: self.facts.scope.hostname.clone(),
+            os: self.facts.scope.os_name.clone(),
+            docker: daemon.version.as_ref().map(|v| v.text.clone()),
+            daemon: state,
+            privileged: self.facts.scope.privileged,
+            offline: self.facts.scope.offline,
+            recorded_at: self.recorded.then(|| time::rfc3339(self.host.now())),
+        }
+    }
+
+    /// A check's number in the benchmark at hand.
+    pub(super) fn number(&self, slug: &str) -> Option<String> {
+        catalog().get(slug)?.number(self.benchmark).map(str::to_owned)
+    }
+
+    /// `OWNER:GROUP` for a diff.
+    pub(super) fn owner(&self, uid: u32, gid: u32) -> String {
+        self.facts.names.owner(uid, gid)
+    }
+}
+
+/// Gathers all facts.
+pub(super) fn look(host: &dyn Host, objects: &BTreeSet<crate::catalog::Object>) -> (Facts, Workload) {
+    let facts = facts::gather(host, objects);
+    let context = workload::Context {
+        socket: &facts.daemon.socket,
+        running: matches!(facts.daemon.running, Ok(Some(_))),
+        data_root: &facts.daemon.data_root,
+        info: &facts.daemon.info,
+        systemd: facts.scope.systemd,
+    };
+    let workload = workload::gather(host, &context);
+    (facts, workload)
+}
+
+/// The benchmark in which bare numbers are read: flag before file.
+pub(super) fn benchmark(global: &Global, policy: &Policy) -> Result<Benchmark> {
+    match &global.benchmark {
+        Some(text) => text.parse().map_err(|e: String| Failure::of(Kind::Usage, e)),
+        None => Ok(policy.benchmark.unwrap_or(Benchmark::DEFAULT)),
+    }
+}
+
+/// Refuses what only root can do.
+pub(super) fn need_root(host: &dyn Host, what: &str) -> Result<()> {
+    if host.euid() == 0 {
+        return Ok(());
+    }
+    Err(Failure::refused(format!("{what} needs root")).host("unchanged").hint(format!("run `sudo seaworthy {what}`")))
+}

@@ -1,0 +1,37 @@
+//! Files of the person who calls us: recordings, saved plans, reports. Not those of the audited host.
+
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// More than any document of ours.
+const LIMIT: u64 = 256 << 20;
+
+/// Reads a text file.
+///
+/// # Errors
+/// The operating system's; [`io::ErrorKind::InvalidData`] for what is not UTF-8.
+pub fn read(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let file = std::fs::OpenOptions::new().read(true).open(path)?;
+    file.take(LIMIT).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// Writes a file whole or not at all, readable for its owner alone: documents can tell how to attack a host.
+///
+/// # Errors
+/// The operating system's; the file is then as it was.
+#[expect(clippy::disallowed_methods, reason = "a document for the caller, not the audited host")]
+pub fn write(path: &Path, text: &str) -> io::Result<()> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
+    let staged = path.with_file_name(format!(".{name}.{}", std::process::id()));
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&staged)?;
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+    let renamed = written.and_then(|()| std::fs::rename(&staged, path));
+    if renamed.is_err() {
+        // The first error is the one to tell.
+        let _left_behind = std::fs::remove_file(&staged);
+    }
+    renamed
+}
