@@ -88,6 +88,7 @@ pub fn default(name: &str) -> Value {
         "icc" | "iptables" | "ip6tables" | "userland-proxy" => json!(true),
         "log-level" => json!("info"),
         "log-driver" => json!("json-file"),
+        "seccomp-profile" => json!("builtin"),
         "debug" | "live-restore" | "no-new-privileges" | "experimental" | "tls" | "tlsverify" | "ipv6"
         | "selinux-enabled" => json!(false),
         "userns-remap" | "cgroup-parent" => json!(""),

@@ -93,7 +93,7 @@ pub(super) struct Gathered {
     pub(super) restart_keys: BTreeSet<String>,
     /// Checks written earlier that wait for a restart which hurts nothing here.
     pub(super) restart_for: BTreeSet<String>,
-    /// Checks that only wait for something that this plan can do.
+    /// Checks that were written before and only wait for something.
     pub(super) waiting: BTreeMap<String, PendingOn>,
 }
 
@@ -104,7 +104,9 @@ pub(super) struct Gathered {
 pub fn plan(inputs: &Inputs<'_>) -> Result<Planned> {
     let objects = audit::objects(inputs.entries);
     let mut findings = audit::audit(inputs.entries, inputs.facts, inputs.policy);
-    let mut gathered = Gathered::default();
+    let waiting = findings.iter().filter(|f| f.verdict == Verdict::Pending);
+    let waiting = waiting.filter_map(|f| Some((f.check.clone(), f.pending_on?))).collect();
+    let mut gathered = Gathered { waiting, ..Gathered::default() };
     add_round(inputs, inputs.facts, &findings, &mut gathered)?;
     for _ in 0..MAX_ROUNDS {
         let before = gathered.included.len();
@@ -128,8 +130,6 @@ fn future_facts(inputs: &Inputs<'_>, gathered: &Gathered, objects: &BTreeSet<Obj
 
 /// Takes up every failing check that is neither included nor held yet.
 fn add_round(inputs: &Inputs<'_>, facts: &Facts, findings: &[Finding], gathered: &mut Gathered) -> Result<()> {
-    let waiting = findings.iter().filter(|f| f.verdict == Verdict::Pending);
-    gathered.waiting = waiting.filter_map(|f| Some((f.check.clone(), f.pending_on?))).collect();
     // live-restore first: whether it will hold the containers decides what a restart hurts.
     let live_restore = |e: &&&Entry| e.id == "daemon.live-restore";
     let (first, rest): (Vec<&&Entry>, Vec<&&Entry>) = inputs.entries.iter().partition(live_restore);

@@ -19,7 +19,7 @@ pub(super) fn run(facts: &Facts, key: &str, wanted: &Expect) -> Outcome {
 
 fn judge(facts: &Facts, key: &str, wanted: &Expect) -> Outcome {
     let setting = facts.daemon.setting(key);
-    let expected = format!("{key}: {}", expect::words(wanted));
+    let expected = expect::words(wanted);
     let outcome = |verdict| Outcome::new(DAEMON, verdict).expected(expected.clone());
     let next = match &setting.next {
         Ok(value) => value,
@@ -96,7 +96,7 @@ fn special(facts: &Facts, key: &str) -> Option<Outcome> {
             // Remapping to root is no remapping at all.
             let next = facts.daemon.setting(key).next.ok()?;
             let root = next.as_str().is_some_and(|t| t.split(':').next() == Some("root") || t == "0");
-            let outcome = Outcome::new(DAEMON, Verdict::Fail).expected("userns-remap: an unprivileged user");
+            let outcome = Outcome::new(DAEMON, Verdict::Fail).expected("an unprivileged user");
             root.then(|| outcome.actual(format!("userns-remap: {}", expect::show(&next))).source("daemon.json"))
         }
         // Debug mode logs at level debug whatever log-level says.
