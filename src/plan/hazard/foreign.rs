@@ -80,7 +80,8 @@ fn whole_host(subject: &Situation, evidence: &mut Evidence) {
 fn file(subject: &Situation, path: &Path, real: &Path, mounts: &[Mount], evidence: &mut Evidence) {
     let host = subject.host;
     // Owner and mode change in place, on all names of a file at once.
-    let replaces = !subject.change.edits.iter().all(|edit| matches!(edit, Edit::FileAccess { .. }));
+    let edits = &subject.change.edits;
+    let replaces = edits.is_empty() || edits.iter().any(|edit| !matches!(edit, Edit::FileAccess { .. }));
     let shown = path.display();
     if let Some(store) = STORES.iter().find(|store| real.starts_with(store)) {
         evidence.name(format!("{shown}: a link into {store}"));
@@ -115,9 +116,8 @@ fn file(subject: &Situation, path: &Path, real: &Path, mounts: &[Mount], evidenc
 /// What the file system below it says.
 fn mounted(path: &Path, real: &Path, stat: Option<&Stat>, mounts: &[Mount], evidence: &mut Evidence) {
     let shown = path.display();
-    // The last of several mounts on one point is the one that is seen.
-    let Some(mount) =
-        mounts.iter().rev().filter(|m| real.starts_with(&m.point)).max_by_key(|m| m.point.components().count())
+    // The last of several mounts on one point is the one that is seen, and the one that `max_by_key` takes.
+    let Some(mount) = mounts.iter().filter(|m| real.starts_with(&m.point)).max_by_key(|m| m.point.components().count())
     else {
         return;
     };
