@@ -17,6 +17,7 @@ fn context(running: bool, info: &Known<Value>) -> Context<'_> {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the form that the context takes")]
 fn info(state: &str) -> Known<Value> {
     Ok(json!({"Swarm": {"LocalNodeState": state}}))
 }
