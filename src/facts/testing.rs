@@ -6,16 +6,17 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::model::{Argument, Audit, Config, Daemon, Facts, Install, Names, Place, Running, Scope, Unknown, Version};
 use crate::host::{Answer, EngineError, FileKind, Group, Host, Query, Stat};
 
 /// The host. Parents of files are directories by themselves.
 #[derive(Default)]
 pub(crate) struct FakeHost {
-    files: BTreeMap<PathBuf, String>,
-    stats: BTreeMap<PathBuf, Stat>,
-    denied: BTreeSet<PathBuf>,
-    answers: BTreeMap<String, Answer>,
-    engine: BTreeMap<String, Result<Value, EngineError>>,
+    pub(crate) files: BTreeMap<PathBuf, String>,
+    pub(crate) stats: BTreeMap<PathBuf, Stat>,
+    pub(crate) denied: BTreeSet<PathBuf>,
+    pub(crate) answers: BTreeMap<String, Answer>,
+    pub(crate) engine: BTreeMap<String, Result<Value, EngineError>>,
     pub(crate) euid: u32,
     pub(crate) offline: bool,
 }
@@ -142,4 +143,82 @@ impl Host for FakeHost {
     fn offline(&self) -> bool {
         self.offline
     }
+}
+
+/// Facts of a host with a running daemon, no daemon.json, and nothing else of note.
+pub(crate) fn facts() -> Facts {
+    let unread = || Unknown("not read here".into());
+    Facts {
+        scope: Scope {
+            offline: false,
+            privileged: true,
+            systemd: true,
+            initial_pid_namespace: true,
+            machine_id: Some("0123".into()),
+            os_id: "debian".into(),
+            os_name: "Debian GNU/Linux 12".into(),
+            hostname: "box".into(),
+        },
+        daemon: daemon(),
+        units: BTreeMap::new(),
+        audit: Audit {
+            version: Err(unread()),
+            enabled: Err(unread()),
+            kernel: Err(unread()),
+            files: Err(unread()),
+            rules_d: true,
+            own_file: Ok(None),
+            own_tmpfiles: Ok(None),
+        },
+        objects: BTreeMap::new(),
+        environment: Ok(String::new()),
+        docker_group: Ok(vec!["alice".into()]),
+        mounts: Ok(Vec::new()),
+        client_version: Ok(Some(version("20.10.24"))),
+        names: Names::default(),
+    }
+}
+
+fn daemon() -> Daemon {
+    let path = PathBuf::from("/etc/docker/daemon.json");
+    Daemon {
+        install: Install::System,
+        running: Ok(Some(Running { pid: 500, argv: Vec::new(), exe: "/usr/sbin/dockerd".into(), started: 1 })),
+        next_argv: Ok(vec![argument("/usr/sbin/dockerd", true), argument("-H", true), argument("fd://", true)]),
+        config_path: path.clone(),
+        config_real_path: path,
+        config: Config::Missing,
+        info: Ok(serde_json::json!({"LiveRestoreEnabled": false, "Swarm": {"LocalNodeState": "inactive"}})),
+        version_api: Ok(Value::Null),
+        bridge: Ok(Value::Null),
+        version: Some(version("20.10.24")),
+        socket: "/run/docker.sock".into(),
+        data_root: "/var/lib/docker".into(),
+        tcp_listeners: Ok(Vec::new()),
+    }
+}
+
+/// An argument of the unit's command line, in the package's unit or in `/etc/default/docker`.
+pub(crate) fn argument(text: &str, vendor: bool) -> Argument {
+    let (file, variable) = if vendor {
+        ("/lib/systemd/system/docker.service", None)
+    } else {
+        ("/etc/default/docker", Some("DOCKER_OPTS"))
+    };
+    let place = Place { file: file.into(), line: 13, variable: variable.map(str::to_owned), vendor };
+    Argument { text: text.into(), place }
+}
+
+/// A version from its text.
+pub(crate) fn version(text: &str) -> Version {
+    let mut numbers = [0; 3];
+    for (number, part) in numbers.iter_mut().zip(text.split('.')) {
+        *number = part.parse().unwrap();
+    }
+    Version { text: text.into(), numbers }
+}
+
+/// daemon.json that dockerd can read.
+pub(crate) fn config(value: &Value) -> Config {
+    Config::Valid { text: value.to_string(), value: value.as_object().unwrap().clone() }
 }

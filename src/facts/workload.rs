@@ -91,10 +91,24 @@ struct Stock {
     volumes: Known<Vec<String>>,
 }
 
+impl Stock {
+    /// By name: evidence is told, and compared, in one order.
+    fn sort(&mut self) {
+        if let Ok(containers) = &mut self.containers {
+            containers.sort_by(|a, b| a.name.cmp(&b.name));
+        }
+        for names in self.images.iter_mut().chain(&mut self.volumes) {
+            names.sort_unstable();
+        }
+    }
+}
+
 /// Looks at everything that lives here. With the daemon down its data root is read instead of the API.
 pub fn gather(host: &dyn Host, context: &Context) -> Workload {
     let running = context.running && !host.offline();
-    let stock = if running { engine::stock(host, context.socket) } else { data_root::stock(host, context.data_root) };
+    let mut stock =
+        if running { engine::stock(host, context.socket) } else { data_root::stock(host, context.data_root) };
+    stock.sort();
     let swarm = if running { info_swarm(context.info) } else { data_root::swarm(host, context.data_root) };
     let execs = match (&stock.containers, running) {
         (Ok(containers), true) => engine::execs(host, context.socket, containers),

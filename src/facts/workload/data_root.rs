@@ -72,7 +72,6 @@ fn containers(host: &dyn Host, root: &Path) -> Known<Vec<Container>> {
         }
         containers.push(container);
     }
-    containers.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(containers)
 }
 
@@ -110,7 +109,6 @@ fn images(host: &dyn Host, root: &Path) -> Known<Vec<String>> {
             tagged.iter().filter(|(id, name)| !name.contains('@') || !has_tag(id)).map(|(_, name)| name.clone()),
         );
     }
-    names.sort_unstable();
     Ok(names)
 }
 

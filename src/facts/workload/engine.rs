@@ -68,7 +68,6 @@ fn containers(host: &dyn Host, socket: &Path, listed: &Value) -> Known<Vec<Conta
             containers.push(Container::read(&value).ok_or_else(|| Unknown(format!("Engine API: {path} has no id")))?);
         }
     }
-    containers.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(containers)
 }
 
@@ -88,7 +87,6 @@ fn image_names(images: &Value) -> Vec<String> {
         }
         names.append(&mut own);
     }
-    names.sort_unstable();
     names
 }
 

@@ -186,8 +186,9 @@ fn build(host: &dyn Host, pid: u32, name: &str, cgroup: &str, containers: &[Stri
     if runtime {
         return Ok(line.contains("/buildkit/executor").then(|| "build step".to_owned()));
     }
-    // Only the words before a possible file or image name can be the subcommand.
-    let building = line.split('\0').skip(1).take(6).any(|word| word == "build" || word == "bake");
+    // Behind these come an image and a command that is not docker's.
+    let mut words = line.split('\0').skip(1).take_while(|word| !["run", "exec", "create"].contains(word));
+    let building = words.any(|word| ["build", "bake", "--build"].contains(&word));
     Ok(building.then(|| format!("build by {name}")))
 }
 

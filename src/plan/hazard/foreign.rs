@@ -80,7 +80,8 @@ fn whole_host(subject: &Situation, evidence: &mut Evidence) {
 fn file(subject: &Situation, path: &Path, real: &Path, mounts: &[Mount], evidence: &mut Evidence) {
     let host = subject.host;
     // Owner and mode change in place, on all names of a file at once.
-    let replaces = !subject.change.edits.iter().all(|edit| matches!(edit, Edit::FileAccess { .. }));
+    let edits = &subject.change.edits;
+    let replaces = edits.is_empty() || edits.iter().any(|edit| !matches!(edit, Edit::FileAccess { .. }));
     let shown = path.display();
     if let Some(store) = STORES.iter().find(|store| real.starts_with(store)) {
         evidence.name(format!("{shown}: a link into {store}"));
@@ -94,7 +95,7 @@ fn file(subject: &Situation, path: &Path, real: &Path, mounts: &[Mount], evidenc
             return;
         }
     };
-    mounted(path, real, stat.as_ref(), mounts, evidence);
+    mounted(subject, path, real, stat.as_ref(), mounts, evidence);
     let Some(stat) = stat else { return };
     let is_link = host.stat(path).is_ok_and(|stat| matches!(stat.kind, FileKind::Symlink(_)));
     if is_link && stat.uid != 0 {
@@ -113,11 +114,10 @@ fn file(subject: &Situation, path: &Path, real: &Path, mounts: &[Mount], evidenc
 }
 
 /// What the file system below it says.
-fn mounted(path: &Path, real: &Path, stat: Option<&Stat>, mounts: &[Mount], evidence: &mut Evidence) {
+fn mounted(s: &Situation, path: &Path, real: &Path, stat: Option<&Stat>, mounts: &[Mount], evidence: &mut Evidence) {
     let shown = path.display();
-    // The last of several mounts on one point is the one that is seen.
-    let Some(mount) =
-        mounts.iter().rev().filter(|m| real.starts_with(&m.point)).max_by_key(|m| m.point.components().count())
+    // The last of several mounts on one point is the one that is seen, and the one that `max_by_key` takes.
+    let Some(mount) = mounts.iter().filter(|m| real.starts_with(&m.point)).max_by_key(|m| m.point.components().count())
     else {
         return;
     };
@@ -130,7 +130,7 @@ fn mounted(path: &Path, real: &Path, stat: Option<&Stat>, mounts: &[Mount], evid
     }
     // What lives in /run is made anew at each boot anyway.
     let volatile_by_design = ["/run", "/dev", "/proc", "/sys", "/tmp"].iter().any(|top| real.starts_with(top));
-    if !volatile_by_design && mount.vanishes(mounts) {
+    if !volatile_by_design && mount.vanishes(mounts, s.facts.scope.initial_pid_namespace) {
         evidence.name(format!("{shown}: {} is {}: gone at the next boot", mount.point.display(), mount.kind));
     }
 }
@@ -179,11 +179,11 @@ struct Mount {
 }
 
 impl Mount {
-    fn vanishes(&self, all: &[Mount]) -> bool {
+    fn vanishes(&self, all: &[Mount], outermost: bool) -> bool {
         match self.kind.as_str() {
             "tmpfs" | "ramfs" => true,
-            // An overlay is as lasting as its upper directory. That of a root file system is often on a mount that
-            // cannot be seen from inside, as in a container: then nothing is known against it.
+            // An overlay is as lasting as its upper directory, whose path is that of whoever mounted it: in a
+            // container it is one of the host, and says nothing.
             "overlay" => {
                 let upper = self.options.split(',').find_map(|option| option.strip_prefix("upperdir="));
                 let below = upper.and_then(|upper| {
@@ -191,7 +191,7 @@ impl Mount {
                         .filter(|m| Path::new(upper).starts_with(&m.point))
                         .max_by_key(|m| m.point.components().count())
                 });
-                below.is_some_and(|mount| ["tmpfs", "ramfs"].contains(&mount.kind.as_str()))
+                outermost && below.is_some_and(|mount| ["tmpfs", "ramfs"].contains(&mount.kind.as_str()))
                     || self.point.starts_with("/etc")
             }
             _ => false,

@@ -1,0 +1,125 @@
+use super::*;
+
+#[test]
+fn hides_images_names_what_vanishes() {
+    let mut case = Case::setting("userns-remap", json!("default"));
+    assert_eq!(case.detect(Hazard::HidesImages), Detection::Absent);
+    case.workload.images = Ok((0..12).map(|n| format!("i{n:02}")).collect());
+    case.workload.volumes = Ok(vec!["a".into(), "b".repeat(64)]);
+    let Detection::Found(names) = case.detect(Hazard::HidesImages) else { panic!() };
+    assert_eq!(names.len(), 12);
+    assert_eq!(names[9..], ["image i09", "2 more images", "2 volumes: a, bbbbbbbbbbbb"]);
+}
+
+#[test]
+fn hides_images_could_not_look_or_is_not_concerned() {
+    let mut case = Case::setting("userns-remap", json!("default"));
+    case.workload.images = unread();
+    assert_eq!(case.detect(Hazard::HidesImages), blind());
+    case.change.edits.clear();
+    assert_eq!(case.detect(Hazard::HidesImages), Detection::Absent);
+    // Taking it away hides what was made under it.
+    case.change.edits.push(Edit::DaemonSettingRemove { key: "userns-remap".into() });
+    assert_eq!(case.detect(Hazard::HidesImages), blind());
+}
+
+#[test]
+fn userns_remap_stops_privileged_containers() {
+    let mut case = Case::setting("userns-remap", json!("default"));
+    let mut privileged = container("ci");
+    privileged.privileged = true;
+    privileged.namespaces.pid = "host".into();
+    let mut spared = privileged.clone();
+    spared.name = "agent".into();
+    spared.namespaces.user = "host".into();
+    case.workload.containers = Ok(vec![spared.clone(), privileged, container("web")]);
+    assert_eq!(case.detect(Hazard::BreaksStartup), found(&["ci is privileged", "ci uses the host's pid namespace"]));
+    case.workload.containers = Ok(vec![spared]);
+    assert_eq!(case.detect(Hazard::BreaksStartup), Detection::Absent);
+    case.workload.containers = unread();
+    assert_eq!(case.detect(Hazard::BreaksStartup), blind());
+}
+
+#[test]
+fn userns_remap_contradicts_an_explicit_image_store() {
+    let mut case = Case::setting("userns-remap", json!("default"));
+    case.facts.daemon.config = testing::config(&json!({"features": {"containerd-snapshotter": true}}));
+    let Detection::Found(names) = case.detect(Hazard::BreaksStartup) else { panic!() };
+    assert!(names[0].starts_with("features.containerd-snapshotter is true"));
+    case.facts.daemon.config = testing::config(&json!({"features": {"containerd-snapshotter": false}}));
+    assert_eq!(case.detect(Hazard::BreaksStartup), Detection::Absent);
+}
+
+#[test]
+fn icc_contradicts_iptables() {
+    let mut case = Case::setting("icc", json!(false));
+    assert_eq!(case.detect(Hazard::BreaksStartup), Detection::Absent);
+    if let Ok(arguments) = &mut case.facts.daemon.next_argv {
+        arguments.push(testing::argument("--iptables=false", false));
+    }
+    assert_eq!(
+        case.detect(Hazard::BreaksStartup),
+        found(&["iptables is false: dockerd refuses it together with icc=false"])
+    );
+    case.facts.daemon.next_argv = unread();
+    assert_eq!(case.detect(Hazard::BreaksStartup), blind());
+}
+
+#[test]
+fn icc_contradicts_ipv6_without_ip6tables() {
+    let mut case = Case::setting("icc", json!(false));
+    case.facts.daemon.config = testing::config(&json!({"ipv6": true}));
+    assert!(matches!(case.detect(Hazard::BreaksStartup), Detection::Found(_)));
+    case.facts.daemon.version = Some(testing::version("27.0.1"));
+    assert_eq!(case.detect(Hazard::BreaksStartup), Detection::Absent);
+}
+
+#[test]
+fn a_node_of_a_swarm_takes_no_live_restore() {
+    let mut case = Case::setting("live-restore", json!(true));
+    assert_eq!(case.detect(Hazard::Swarm), Detection::Absent);
+    case.workload.swarm = Ok(Swarm::Active("locked".into()));
+    assert_eq!(case.detect(Hazard::Swarm), found(&["this node is in a swarm (locked)"]));
+    case.workload.swarm = unread();
+    assert_eq!(case.detect(Hazard::Swarm), blind());
+}
+
+#[test]
+fn content_trust_breaks_pulls_before_29_and_does_nothing_after() {
+    let mut case = Case::new();
+    for (version, breaks, inert) in [("20.10.24", true, false), ("28.5.2", true, false), ("29.0.0", false, true)] {
+        case.facts.client_version = Ok(Some(testing::version(version)));
+        assert_eq!(matches!(case.detect(Hazard::BreaksPulls), Detection::Found(_)), breaks, "{version}");
+        assert_eq!(matches!(case.detect(Hazard::Inert), Detection::Found(_)), inert, "{version}");
+    }
+    case.facts.client_version = Ok(None);
+    assert_eq!(case.detect(Hazard::BreaksPulls), Detection::Absent);
+    assert_eq!(case.detect(Hazard::Inert), found(&["no docker command line is installed that could read it"]));
+    case.facts.client_version = unread();
+    assert_eq!((case.detect(Hazard::BreaksPulls), case.detect(Hazard::Inert)), (blind(), blind()));
+}
+
+#[test]
+fn a_flag_in_the_package_s_unit_is_not_ours_to_change() {
+    let mut case = Case::setting("insecure-registries", json!([]));
+    let arguments =
+        |vendor| vec![testing::argument("dockerd", true), testing::argument("--insecure-registry=x", vendor)];
+    case.facts.daemon.next_argv = Ok(arguments(true));
+    assert_eq!(
+        case.detect(Hazard::VendorCommand),
+        found(&["--insecure-registry in /lib/systemd/system/docker.service line 13"])
+    );
+    case.facts.daemon.next_argv = Ok(arguments(false));
+    assert_eq!(case.detect(Hazard::VendorCommand), Detection::Absent);
+    case.facts.daemon.next_argv = unread();
+    assert_eq!(case.detect(Hazard::VendorCommand), blind());
+}
+
+#[test]
+fn a_value_has_to_come_from_somewhere() {
+    let mut case = Case::new();
+    case.change.edits.push(Edit::DaemonSetting { key: "log-driver".into(), value: None });
+    assert_eq!(case.detect(Hazard::NeedsValue), found(&["log-driver has to be chosen"]));
+    case.change.values.insert("log-driver".into(), json!("journald"));
+    assert_eq!(case.detect(Hazard::NeedsValue), Detection::Absent);
+}
