@@ -6,6 +6,7 @@
 //!
 //! Each arrow is one function. Everything before `apply` gets a read-only host and cannot write by type.
 
+pub mod apply;
 pub mod audit;
 pub mod catalog;
 pub mod error;

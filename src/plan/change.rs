@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::audit::{Disruption, HazardFound};
 use crate::host::Command;
@@ -107,6 +108,75 @@ pub struct Fingerprint {
     pub evidence: Vec<String>,
 }
 
+/// What one check did to one path that several checks share, so that it can be undone alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Slug of the check.
+    pub check: String,
+    /// The path, as in its [`FileChange`].
+    pub path: PathBuf,
+    /// How this check's share is taken back.
+    pub undo: Undo,
+}
+
+/// How one check's share of a path is taken back, without touching the shares of the others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Undo {
+    /// A key of daemon.json gets its earlier value; `None`: it was not there.
+    DaemonKey {
+        /// The key.
+        key: String,
+        /// Its value before.
+        before: Option<Value>,
+    },
+    /// The one place in the file that holds exactly the lines `after` gets the lines `before`.
+    Lines {
+        /// Lines before the change, without their ends; empty: the lines were added.
+        before: Vec<String>,
+        /// Lines after the change.
+        after: Vec<String>,
+    },
+    /// The owner and group before.
+    Owner {
+        /// Owner.
+        uid: u32,
+        /// Group.
+        gid: u32,
+    },
+    /// The permission bits before.
+    Mode {
+        /// Permission bits.
+        mode: u32,
+    },
+}
+
+/// The daemon that a plan is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// The socket of its API.
+    pub socket: PathBuf,
+    /// Where its daemon.json really is; `None`: it reads none.
+    pub config: Option<PathBuf>,
+    /// Absolute path of dockerd and the unit's flags, to validate candidates of `config` with; apply adds
+    /// `--validate --config-file STAGED` and leaves `--config-file` and `--userns-remap` out. `None`: the engine
+    /// cannot validate (before 23).
+    pub validate_argv: Option<Vec<String>>,
+    /// `--live-restore` is a flag of the unit before or after the plan: then it must never be a key as well.
+    pub live_restore_is_flag: bool,
+}
+
+impl Default for Target {
+    fn default() -> Self {
+        Self {
+            socket: "/run/docker.sock".into(),
+            config: Some("/etc/docker/daemon.json".into()),
+            validate_argv: None,
+            live_restore_is_flag: false,
+        }
+    }
+}
+
 /// Everything that `apply` will do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
@@ -133,6 +203,12 @@ pub struct Plan {
     pub stopped_containers: Vec<(String, String)>,
     /// Sentences said before approval: what stays on rollback, what is lost.
     pub notes: Vec<String>,
+    /// The daemon that this is about.
+    #[serde(default)]
+    pub target: Target,
+    /// For paths that several checks share: what each of them did there.
+    #[serde(default)]
+    pub parts: Vec<Part>,
 }
 
 impl Plan {

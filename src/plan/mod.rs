@@ -2,4 +2,4 @@
 
 mod change;
 
-pub use change::{Act, FileChange, FileState, Fingerprint, Held, PLAN_SCHEMA, Plan, Step};
+pub use change::{Act, FileChange, FileState, Fingerprint, Held, PLAN_SCHEMA, Part, Plan, Step, Target, Undo};
