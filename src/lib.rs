@@ -6,6 +6,7 @@
 //!
 //! Each arrow is one function. Everything before `apply` gets a read-only host and cannot write by type.
 
+pub mod apply;
 pub mod approve;
 pub mod audit;
 pub mod catalog;
@@ -17,7 +18,7 @@ pub mod host;
 pub mod mode;
 pub mod plan;
 pub mod policy;
+pub mod report;
 pub mod text;
 pub mod time;
-pub mod report;
 pub mod ui;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::error::{Failure, Result};
 use crate::catalog::Benchmark;
+use crate::error::{Failure, Result};
 use crate::host::Host;
 
 /// Where the file is unless `--config` says otherwise.

@@ -39,5 +39,6 @@ pub(super) fn run(args: &Audit, global: &Global, ui: &mut Ui) -> Result<u8> {
 /// Writes a document where the person wants it.
 pub(super) fn save(path: &Path, text: &str) -> Result<()> {
     let shown = path.display();
-    local::write(path, text).map_err(|e| Failure::new(format!("{shown} cannot be written")).because(e).host("unchanged"))
+    local::write(path, text)
+        .map_err(|e| Failure::new(format!("{shown} cannot be written")).because(e).host("unchanged"))
 }

@@ -37,7 +37,9 @@ pub(super) fn open(global: &Global, recording: Option<&Path>) -> Result<Box<dyn 
     let shown = path.display();
     let text = local::read(path).map_err(|e| Failure::new(format!("{shown} cannot be read")).because(e))?;
     let recording: Recording = serde_json::from_str(&text).map_err(|e| {
-        Failure::new(format!("{shown}:{}: this is not a facts file", e.line())).because(e).hint("record one with `seaworthy facts --output FILE`")
+        Failure::new(format!("{shown}:{}: this is not a facts file", e.line()))
+            .because(e)
+            .hint("record one with `seaworthy facts --output FILE`")
     })?;
     if recording.schema_version > crate::host::RECORDING_SCHEMA {
         let by = recording.tool_version;

@@ -77,10 +77,8 @@ fn running(host: &dyn Host, service: &Known<Unit>) -> Known<Option<Running>> {
     let proc = PathBuf::from(format!("/proc/{pid}"));
     let unknown = |what: &str, e: std::io::Error| Unknown(format!("/proc/{pid}/{what}: {e}"));
     let cmdline = host.read(&proc.join("cmdline")).map_err(|e| unknown("cmdline", e))?;
-    let argv: Vec<String> = cmdline
-        .split(|b| *b == 0)
-        .map(|word| String::from_utf8_lossy(word).into_owned())
-        .collect::<Vec<_>>();
+    let argv: Vec<String> =
+        cmdline.split(|b| *b == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect::<Vec<_>>();
     let argv = argv[..argv.len().saturating_sub(1)].to_vec();
     let exe = match host.stat(&proc.join("exe")).map(|s| s.kind) {
         // After a package upgrade the kernel marks the old binary; the path is what the next start runs.

@@ -4,17 +4,17 @@ pub mod audit_rules;
 mod command_line;
 pub mod config_file;
 mod daemon;
-pub mod keys;
 pub mod daemon_json;
 pub mod environment_file;
+pub mod keys;
 mod model;
-#[cfg(test)]
-pub(crate) mod testing;
-pub mod workload;
 mod objects;
 mod scope;
 mod settings;
+#[cfg(test)]
+pub(crate) mod testing;
 mod units;
+pub mod workload;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -38,8 +38,7 @@ pub fn gather(host: &dyn Host, objects: &BTreeSet<Object>) -> Facts {
         UNITS.iter().map(|name| ((*name).to_owned(), read_unit(host, &scope, name))).collect();
     let unit = |name: &str| units.get(name).and_then(|u| u.as_ref().ok()).filter(|u| u.exists());
     let daemon = daemon::gather(host, &units["docker.service"], unit("docker.socket"));
-    let context =
-        objects::Context { daemon: &daemon, service: unit("docker.service"), socket: unit("docker.socket") };
+    let context = objects::Context { daemon: &daemon, service: unit("docker.service"), socket: unit("docker.socket") };
     let located: BTreeMap<Object, Known<Vec<Located>>> =
         objects.iter().map(|object| (object.clone(), objects::locate(host, &context, object))).collect();
     let names = names(host, &located);
@@ -77,8 +76,7 @@ fn environment(host: &dyn Host) -> Known<String> {
 fn docker_group(host: &dyn Host) -> Known<Vec<String>> {
     let Some(group) = host.group("docker") else { return Ok(Vec::new()) };
     let mut members: BTreeSet<String> = group.members.into_iter().collect();
-    let accounts =
-        path::read_text(host, Path::new("/etc/passwd")).map_err(|e| Unknown(format!("/etc/passwd: {e}")))?;
+    let accounts = path::read_text(host, Path::new("/etc/passwd")).map_err(|e| Unknown(format!("/etc/passwd: {e}")))?;
     for line in accounts.lines() {
         let fields: Vec<&str> = line.split(':').collect();
         if fields.get(3).and_then(|gid| gid.parse().ok()) == Some(group.gid) {

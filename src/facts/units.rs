@@ -7,8 +7,13 @@ use super::model::{Known, Unit, Unknown};
 use crate::host::{Answer, Host, Query};
 
 /// Where unit files are looked for on an offline image, first hit wins (systemd.unit(5)).
-const UNIT_DIRS: &[&str] =
-    &["/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
+const UNIT_DIRS: &[&str] = &[
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+];
 
 /// Reads one unit.
 pub(super) fn read(host: &dyn Host, name: &str) -> Known<Unit> {

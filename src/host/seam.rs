@@ -207,6 +207,8 @@ pub enum Command {
     LoadAuditRules,
     /// `auditctl -d`-style removal of one rule, given as it is listed by `auditctl -l`.
     RemoveAuditRule(String),
+    /// `auditctl` with one rule, given as it is listed by `auditctl -l` (`-w PATH -p wa -k KEY`).
+    AddAuditRule(String),
     /// `dockerd --validate` with the unit's flags on a staged file. Never with `userns-remap`: it would create the
     /// user dockremap (measured with 26.1.5).
     ValidateDaemon {
@@ -266,7 +268,8 @@ pub trait HostMut: Host {
     fn engine_post(&mut self, socket: &Path, path: &str) -> std::result::Result<Value, EngineError>;
     /// Waits; a fake host only advances its clock.
     fn sleep(&mut self, duration: std::time::Duration);
-    /// Takes the one lock of all seaworthy runs, `/run/seaworthy/lock`, held until this process ends or `unlock`.
+    /// Takes the one lock of all seaworthy runs, `/run/seaworthy/lock`, held until this process ends. Taking it
+    /// again through the same host is no error.
     ///
     /// # Errors
     /// [`io::ErrorKind::WouldBlock`] when another seaworthy holds it.

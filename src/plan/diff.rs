@@ -13,8 +13,8 @@ pub use secret::{is_secret_value, masked};
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::mode;
 use super::{FileChange, FileState};
+use crate::mode;
 
 /// A change as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -130,13 +130,15 @@ fn override_vendor(
     let file = Path::new(OWN_DROP_IN);
     let old = draft.text(context.base, file)?;
     let argv = context.facts.daemon.next_argv.as_deref().unwrap_or_default();
-    let line = argv.iter().filter(|a| a.place.variable.is_none()).map(|a| quoted(&a.text)).collect::<Vec<_>>().join(" ");
+    let line =
+        argv.iter().filter(|a| a.place.variable.is_none()).map(|a| quoted(&a.text)).collect::<Vec<_>>().join(" ");
     // Arguments from environment files keep coming from there: the variables are named again.
     let mut variables: Vec<String> = argv.iter().filter_map(|a| a.place.variable.clone()).collect();
     variables.dedup();
     let names = variables.iter().map(|v| format!(" ${v}")).collect::<String>();
     let full = old.clone().unwrap_or_else(|| format!("[Service]\nExecStart=\nExecStart={line}{names}\n"));
-    let at = full.lines().position(|l| l.starts_with("ExecStart=") && l.len() > "ExecStart=".len()).map_or(0, |i| i + 1);
+    let at =
+        full.lines().position(|l| l.starts_with("ExecStart=") && l.len() > "ExecStart=".len()).map_or(0, |i| i + 1);
     let boolean = key.shape == keys::Shape::Bool;
     let new = flags::edit_file(&full, at, key.flags, boolean, value)
         .ok_or_else(|| Failure::new(format!("{OWN_DROP_IN}: the flag for {} cannot be edited", key.name)))?;
@@ -253,7 +255,8 @@ fn keep_socket(context: &Context<'_>, draft: &mut Draft, check: &str, owner: boo
     let loose = |max: u32| u32::from_str_radix(&property("SocketMode"), 8).is_ok_and(|now| now & !max != 0);
     let wrong_mode = max.is_some_and(loose);
     let user = property("SocketUser");
-    let wrong_owner = owner && !matches!((user.as_str(), property("SocketGroup").as_str()), ("" | "root", "" | "root" | "docker"));
+    let wrong_owner =
+        owner && !matches!((user.as_str(), property("SocketGroup").as_str()), ("" | "root", "" | "root" | "docker"));
     if !wrong_mode && !wrong_owner {
         return Ok(());
     }

@@ -29,29 +29,42 @@ pub(super) fn containers(inputs: &Inputs<'_>, gathered: &Gathered, restart: bool
 pub(super) fn notes(inputs: &Inputs<'_>, gathered: &Gathered, plan: &Plan, restart: bool) -> Vec<String> {
     let scope = &inputs.facts.scope;
     let mut notes = Vec::new();
-    let touches_daemon = gathered.fixes.iter().any(|(c, f)| gathered.included.contains(c) && f.disruption > crate::audit::Disruption::None);
+    let touches_daemon = gathered
+        .fixes
+        .iter()
+        .any(|(c, f)| gathered.included.contains(c) && f.disruption > crate::audit::Disruption::None);
     if gathered.included.contains("daemon.userns-remap") {
         notes.push(
             "dockerd itself creates the user and group dockremap and their ranges (/etc/passwd, /etc/group, \
              /etc/shadow, /etc/gshadow, /etc/subuid, /etc/subgid); they stay on rollback"
                 .into(),
         );
-        notes.push("containers, images and volumes made from now on live in a data root of their own; a rollback hides them".into());
+        notes.push(
+            "containers, images and volumes made from now on live in a data root of their own; a rollback hides them"
+                .into(),
+        );
     }
     let installs = |step: &super::Step| matches!(step.act, Act::Run(Command::Install { .. }));
     if plan.steps.iter().any(installs) {
         notes.push("the package auditd stays installed on rollback".into());
     }
     if gathered.included.contains("image.content-trust") {
-        notes.push("DOCKER_CONTENT_TRUST holds from the next login on; sessions and services that run now are not changed".into());
+        notes.push(
+            "DOCKER_CONTENT_TRUST holds from the next login on; sessions and services that run now are not changed"
+                .into(),
+        );
     }
     if gathered.included.contains("daemon.no-new-privileges") {
-        notes.push("no-new-privileges holds for containers created from now on; those that exist stay as they are".into());
+        notes.push(
+            "no-new-privileges holds for containers created from now on; those that exist stay as they are".into(),
+        );
     }
     if !scope.systemd && !plan.steps.is_empty() && !scope.offline {
         notes.push("systemd does not run here: nothing takes this back by itself if seaworthy dies on the way".into());
         if touches_daemon {
-            notes.push("systemd does not run here: restart dockerd by hand for the daemon's settings to take effect".into());
+            notes.push(
+                "systemd does not run here: restart dockerd by hand for the daemon's settings to take effect".into(),
+            );
         }
     } else if touches_daemon && !restart && !scope.offline && scope.systemd {
         notes.push("docker.service is not restarted: what needs that waits for its next start".into());

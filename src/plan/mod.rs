@@ -11,6 +11,4 @@ pub mod hazard;
 mod steps;
 
 pub use build::{Choice, Inputs, Planned, plan};
-pub use change::{
-    Act, FileChange, FileState, Fingerprint, Held, PLAN_SCHEMA, Part, Plan, Step, Target, Undo,
-};
+pub use change::{Act, FileChange, FileState, Fingerprint, Held, PLAN_SCHEMA, Part, Plan, Step, Target, Undo};

@@ -72,7 +72,9 @@ impl Sorted {
                 continue;
             }
             let content = matches!(&target.after, FileState::Present { content: Some(_), .. });
-            sorted.units |= content && path.extension().is_some_and(|e| e == "conf" || e == "service") && path.starts_with("/etc/systemd");
+            sorted.units |= content
+                && path.extension().is_some_and(|e| e == "conf" || e == "service")
+                && path.starts_with("/etc/systemd");
             let audit = path.starts_with("/etc/audit") || path.as_os_str() == OWN_TMPFILES;
             match (content, audit, daemon.contains(path)) {
                 (true, true, _) => sorted.audit.push(path.clone()),
@@ -97,9 +99,8 @@ fn audit_steps(inputs: &Inputs<'_>, gathered: &Gathered, sorted: &Sorted, steps:
     for path in &sorted.audit {
         steps.push(file(gathered, path, None));
     }
-    let is_watch = |check: &str| {
-        inputs.entries.iter().any(|e| e.id == check && matches!(e.check, Check::AuditWatch { .. }))
-    };
+    let is_watch =
+        |check: &str| inputs.entries.iter().any(|e| e.id == check && matches!(e.check, Check::AuditWatch { .. }));
     let waits = |(check, on): (&String, &PendingOn)| *on == PendingOn::Reload && is_watch(check);
     let pending: Vec<String> =
         gathered.waiting.iter().filter(|(c, on)| waits((*c, *on))).map(|(check, _)| check.clone()).collect();
@@ -144,7 +145,8 @@ fn service_steps(inputs: &Inputs<'_>, gathered: &Gathered, sorted: &Sorted, step
     let facts = inputs.facts;
     let config = &facts.daemon.config_real_path;
     let by = |wanted: Disruption| -> BTreeSet<String> {
-        let fixes = gathered.fixes.iter().filter(|(check, fix)| gathered.included.contains(*check) && fix.disruption == wanted);
+        let fixes =
+            gathered.fixes.iter().filter(|(check, fix)| gathered.included.contains(*check) && fix.disruption == wanted);
         fixes.map(|(check, _)| check.clone()).collect()
     };
     let up = facts.scope.systemd && facts.unit("docker.service").is_some_and(|u| u.active != "inactive");
@@ -153,7 +155,8 @@ fn service_steps(inputs: &Inputs<'_>, gathered: &Gathered, sorted: &Sorted, step
     let restart = up && !inputs.no_restart && !restart_for.is_empty();
     let mut reload_for = by(Disruption::Reload);
     let waits = |(check, on): (&String, &PendingOn)| {
-        *on == PendingOn::Reload && inputs.entries.iter().any(|e| e.id == *check && matches!(e.check, Check::DaemonSetting { .. }))
+        *on == PendingOn::Reload
+            && inputs.entries.iter().any(|e| e.id == *check && matches!(e.check, Check::DaemonSetting { .. }))
     };
     reload_for.extend(gathered.waiting.iter().filter(|(c, on)| waits((*c, *on))).map(|(c, _)| c.clone()));
     let interim = interim(gathered, config).filter(|_| up && facts.daemon.info.is_ok());

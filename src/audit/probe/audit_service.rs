@@ -61,8 +61,10 @@ pub(super) fn rules_load(facts: &Facts) -> Outcome {
         (Err(why), _) | (_, Err(why)) => return Outcome::unknown(subject, why).expected(expected),
     };
     let foreign = files.iter().filter(|f| f.file.as_os_str() != OWN_RULES);
-    let missing = foreign.filter(|f| matches!(&f.rule, AuditRule::Watch { path, perm, .. }
-        if !kernel.iter().any(|k| k.covers(path, perm))));
+    let missing = foreign.filter(|f| {
+        matches!(&f.rule, AuditRule::Watch { path, perm, .. }
+        if !kernel.iter().any(|k| k.covers(path, perm)))
+    });
     let missing: Vec<_> = missing.collect();
     let outcome = |verdict| Outcome::new(subject, verdict).expected(expected);
     match missing.first() {

@@ -104,10 +104,14 @@ fn engine_version(facts: &Facts, releases: Option<&Releases>) -> Outcome {
 fn rootless(facts: &Facts) -> Outcome {
     let expected = "a daemon without root, where the workload allows it";
     match &facts.daemon.info {
-        Ok(info) if has_option(info, "rootless") => {
-            Outcome::new(DAEMON, Verdict::Pass).expected(expected).actual("rootless").source("API /info SecurityOptions")
-        }
-        _ => Outcome::new(DAEMON, Verdict::Manual).expected(expected).actual("the daemon runs as root").source("API /info"),
+        Ok(info) if has_option(info, "rootless") => Outcome::new(DAEMON, Verdict::Pass)
+            .expected(expected)
+            .actual("rootless")
+            .source("API /info SecurityOptions"),
+        _ => Outcome::new(DAEMON, Verdict::Manual)
+            .expected(expected)
+            .actual("the daemon runs as root")
+            .source("API /info"),
     }
 }
 
@@ -130,7 +134,14 @@ fn tls_listener(facts: &Facts) -> Outcome {
         Ok(value) => value,
         Err(why) => return Outcome::unknown(DAEMON, &why).expected(expected),
     };
-    let configured: Vec<String> = hosts.as_array().into_iter().flatten().filter_map(|h| h.as_str()).filter(|h| h.starts_with("tcp://")).map(str::to_owned).collect();
+    let configured: Vec<String> = hosts
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|h| h.as_str())
+        .filter(|h| h.starts_with("tcp://"))
+        .map(str::to_owned)
+        .collect();
     let listening = match &facts.daemon.tcp_listeners {
         Ok(all) => all.clone(),
         Err(why) => return Outcome::unknown(DAEMON, why).expected(expected),
@@ -161,7 +172,8 @@ fn central_logging(facts: &Facts) -> Outcome {
     };
     let options = daemon_setting::value(facts, "log-opts");
     let address = options["syslog-address"].as_str().unwrap_or_default();
-    let remote = REMOTE.contains(&driver.as_str()) || (driver == "syslog" && address.contains("://") && !address.starts_with("unix"));
+    let remote = REMOTE.contains(&driver.as_str())
+        || (driver == "syslog" && address.contains("://") && !address.starts_with("unix"));
     let setting = facts.daemon.setting("log-driver");
     let source = daemon_setting::source(facts, "log-driver", &setting);
     let outcome = |verdict| Outcome::new(DAEMON, verdict).expected(expected).source(source.clone());

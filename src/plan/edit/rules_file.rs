@@ -4,8 +4,8 @@
 //! the same. So a path gets one rule, and no control lines (`-D`, `-e`, `-b`, `-f`) are ever written.
 
 use super::{line_end, terminated};
-use crate::mode;
 use crate::error::{Failure, Result};
+use crate::mode;
 
 /// Our rules file on hosts that have rules.d.
 pub const RULES_PATH: &str = "/etc/audit/rules.d/50-seaworthy-docker.rules";

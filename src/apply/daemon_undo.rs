@@ -1,0 +1,210 @@
+//! Taking daemon.json back without losing a container.
+//!
+//! A daemon that starts without live-restore kills the containers that the one before it left running, and one that
+//! stops without it kills them too. So live-restore is in force around every restart, and goes last, by reload.
+//! Deleting a reloadable key does not unset it: its old value is written, reloaded and confirmed, and only then
+//! the old bytes come back, without a reload.
+
+use serde_json::{Map, Value};
+
+use super::goal::Goal;
+use super::image::{Access, Image};
+use super::journal::{Journal, Op, Record};
+use super::service::{self, Container, DOCKER, Waiting, Wanted};
+use super::store::Run;
+use crate::error::Result;
+use crate::host::HostMut;
+use crate::plan::Plan;
+
+/// What the services need once the files are back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Needs {
+    /// docker.service was restarted with what goes.
+    pub(super) restart: bool,
+    /// docker.socket as well.
+    pub(super) socket: bool,
+    /// docker.service was reloaded with what goes.
+    pub(super) reload: bool,
+}
+
+/// A copy of daemon.json with live-restore set; only ever in force for seconds, so its form does not matter. `None`:
+/// the text is not a JSON object.
+pub(super) fn with_live_restore(text: &str, value: bool) -> Option<String> {
+    let bare = text.trim_start_matches('\u{feff}');
+    let mut object: Map<String, Value> =
+        if bare.trim().is_empty() { Map::new() } else { serde_json::from_str(bare).ok()? };
+    object.insert("live-restore".into(), value.into());
+    serde_json::to_string_pretty(&object).ok().map(|text| text + "\n")
+}
+
+fn wants_live_restore(text: &str) -> bool {
+    let value: Option<Value> = serde_json::from_str(text.trim_start_matches('\u{feff}')).ok();
+    value.and_then(|value| value.get("live-restore")?.as_bool()).unwrap_or(false)
+}
+
+/// A rollback that reaches the daemon.
+pub(super) struct DaemonUndo<'a, 'w> {
+    pub(super) host: &'a mut dyn HostMut,
+    pub(super) run: &'a Run,
+    pub(super) journal: &'a mut Journal,
+    pub(super) plan: &'a Plan,
+    /// daemon.json, when the run changed it.
+    pub(super) goal: Option<&'a Goal>,
+    pub(super) waiting: Waiting<'w>,
+    /// What a person has to look at.
+    pub(super) left: Vec<String>,
+    /// Sentences for the report.
+    pub(super) notes: Vec<String>,
+}
+
+impl DaemonUndo<'_, '_> {
+    /// Brings daemon.json to its goal and the daemon to what it says.
+    pub(super) fn undo(&mut self, needs: Needs) -> Result<()> {
+        let here = service::systemd(self.host.as_host());
+        if !here || !(needs.restart || needs.reload) {
+            return self.exact();
+        }
+        let was = self.journal.before().map(|before| before.active.clone()).unwrap_or_default();
+        let now = service::unit(self.host.as_host(), DOCKER)?.active;
+        if was == "failed" || (was == "inactive" && now != "active") {
+            // A daemon that did not run before has nothing to go back to; what runs now is not killed for it.
+            self.exact()?;
+            if now == "active" {
+                self.notes.push("docker.service did not run before: it keeps what it has until its next start".into());
+            }
+            return Ok(());
+        }
+        if !needs.restart && now != "active" {
+            return self.exact();
+        }
+        if needs.restart && !self.restarted() {
+            self.restart(needs.socket)?;
+        } else if self.live_restore_goes() {
+            self.set_live_restore(false)?;
+        }
+        self.exact()
+    }
+
+    /// The restart of this rollback was already seen through, by a process that died afterwards.
+    fn restarted(&self) -> bool {
+        let since = self.journal.records.iter().rposition(|record| match record {
+            Record::RollbackDone { .. } | Record::Commit { .. } | Record::Applied { .. } => true,
+            Record::Intent { .. } | Record::Done { .. } | Record::RollbackStart { .. } => false,
+            _ => true,
+        });
+        let tail = self.journal.records.iter().skip(since.map_or(0, |at| at + 1));
+        tail.rev().find_map(|record| match record {
+            Record::Done { op: Op::Restart { .. } } => Some(true),
+            Record::Intent { op: Op::Restart { .. } } => Some(false),
+            _ => None,
+        }) == Some(true)
+    }
+
+    /// Whether live-restore is a key that we may write, and has to go in the end.
+    fn live_restore_goes(&self) -> bool {
+        let target = &self.plan.target;
+        let before = self.journal.before();
+        !target.live_restore_is_flag
+            && before.and_then(|before| before.swarm) != Some(true)
+            && self.goal.is_some_and(|goal| !wants_live_restore(&goal.text()))
+    }
+
+    fn restart(&mut self, socket: bool) -> Result<()> {
+        let host = self.host.as_host();
+        let up = service::unit(host, DOCKER)?.active == "active";
+        let in_force = service::live_restore(host, self.waiting.socket);
+        let bracket = self.live_restore_goes() && self.transient(true)?;
+        if bracket {
+            if up && in_force == Some(false) {
+                self.host_reload(true)?;
+            }
+        } else {
+            self.exact()?;
+            if up && in_force == Some(false) && self.goal.is_some_and(|goal| wants_live_restore(&goal.text())) {
+                self.host_reload(true)?;
+            }
+        }
+        let wanted = self.wanted();
+        let op = Op::Restart { socket, running: wanted.containers.clone() };
+        self.note(Record::Intent { op: op.clone() });
+        let units: &[&str] = if socket { &["docker.socket", DOCKER] } else { &[DOCKER] };
+        let missing = self.waiting.restart(self.host, units, &wanted)?;
+        self.left.extend(missing);
+        self.note(Record::Done { op });
+        if bracket {
+            self.set_live_restore(false)?;
+        }
+        Ok(())
+    }
+
+    fn set_live_restore(&mut self, value: bool) -> Result<()> {
+        if self.transient(value)? && service::live_restore(self.host.as_host(), self.waiting.socket) != Some(value) {
+            self.host_reload(value)?;
+        }
+        Ok(())
+    }
+
+    fn host_reload(&mut self, value: bool) -> Result<()> {
+        self.note(Record::Intent { op: Op::Reload });
+        self.waiting.reload(self.host, value)
+    }
+
+    /// Writes the goal's content with live-restore set; false when that is not possible.
+    fn transient(&mut self, value: bool) -> Result<bool> {
+        let Some(goal) = self.goal else { return Ok(false) };
+        let Some(text) = with_live_restore(&goal.text(), value) else { return Ok(false) };
+        let access = goal.image.access().unwrap_or(Access { mode: 0o644, uid: 0, gid: 0 });
+        if super::image::look(self.host.as_host(), &goal.path, true)? != Image::file(access, text.as_bytes()) {
+            goal.write(self.host, self.run, self.journal, text.as_bytes(), access)?;
+        }
+        Ok(true)
+    }
+
+    fn exact(&mut self) -> Result<()> {
+        if let Some(goal) = self.goal {
+            self.notes.extend(goal.reach(self.host, self.run, self.journal)?);
+        }
+        Ok(())
+    }
+
+    /// A journal that cannot be written does not stop a rollback.
+    fn note(&mut self, record: Record) {
+        let _ = self.journal.record(self.host, record);
+    }
+
+    /// The containers that run now, or that ran when the daemon was last restarted; those that do not come back are
+    /// started.
+    fn wanted(&self) -> Wanted {
+        let host = self.host.as_host();
+        let live = service::running(host, self.waiting.socket);
+        let same = live.is_some() && service::live_restore(host, self.waiting.socket) == Some(true);
+        let last = || {
+            let of = |op: &Op| match op {
+                Op::Restart { running, .. } => Some(running.clone()),
+                _ => None,
+            };
+            let restarted = self.journal.begun().rev().find_map(of);
+            restarted.or_else(|| self.journal.before()?.containers.clone())
+        };
+        let containers: Vec<Container> = live.or_else(last).unwrap_or_default();
+        let start = containers.iter().map(|one| (one.name.clone(), one.id.clone())).collect();
+        let mut wanted = Wanted::from(self.journal.before(), containers, same);
+        wanted.start = start;
+        wanted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_transient_copy_keeps_every_other_key() {
+        let text = with_live_restore("\u{feff}{\"icc\": true, \"live-restore\": true, \"dns\": [\"10.0.0.2\"]}", false);
+        let value: Value = serde_json::from_str(&text.unwrap()).unwrap();
+        assert_eq!(value, serde_json::json!({"icc": true, "live-restore": false, "dns": ["10.0.0.2"]}));
+        assert_eq!(with_live_restore(" \n", true).unwrap(), "{\n  \"live-restore\": true\n}\n");
+        assert_eq!(with_live_restore("{,}", true), None);
+        assert_eq!(with_live_restore("[1]", true), None);
+    }
+}

@@ -1,0 +1,77 @@
+//! Small helpers that every file of this stage uses.
+
+use std::io;
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use super::progress::Progress;
+use crate::error::{Failure, Result};
+use crate::host::HostMut;
+
+/// Turns an error of the operating system into a failure that names the path.
+pub(super) trait At<T> {
+    /// `what` is a participle: `PATH cannot be read`.
+    fn at(self, what: &str, path: &Path) -> Result<T>;
+}
+
+impl<T> At<T> for io::Result<T> {
+    fn at(self, what: &str, path: &Path) -> Result<T> {
+        self.map_err(|error| Failure::new(format!("{} cannot be {what}", path.display())).because(error))
+    }
+}
+
+/// Writes a new file that only root can read, durably. For files of the run; `path` must not exist.
+pub(super) fn write_new(host: &mut dyn HostMut, path: &Path, bytes: &[u8]) -> Result<()> {
+    host.create(path).at("created", path)?;
+    host.append(path, bytes).at("written", path)?;
+    host.sync(path).at("synced", path)
+}
+
+/// Makes the entries of the directory that holds `path` durable.
+pub(super) fn sync_parent(host: &mut dyn HostMut, path: &Path) -> Result<()> {
+    let parent = path.parent().unwrap_or(path);
+    host.sync(parent).at("synced", parent)
+}
+
+/// SHA-256 in hexadecimal.
+pub(super) fn digest(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// Lower-case hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// The bytes of lower-case hexadecimal; `None` when it is none.
+pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
+    if text.len() % 2 != 0 || !text.is_ascii() {
+        return None;
+    }
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
+}
+
+/// Takes the lock of all runs; waits for it at most `seconds`.
+pub(super) fn lock(host: &mut dyn HostMut, seconds: u64, progress: &mut dyn Progress) -> Result<()> {
+    for second in 0..=seconds {
+        match host.lock() {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
+                return Err(Failure::new("/run/seaworthy/lock cannot be taken").because(error).host("unchanged"));
+            }
+            Err(_) if second < seconds => {
+                progress.wait("another seaworthy is at work");
+                host.sleep(std::time::Duration::from_secs(1));
+            }
+            Err(_) => {}
+        }
+    }
+    Err(Failure::refused("/run/seaworthy/lock is held: another seaworthy is at work")
+        .host("unchanged")
+        .hint("wait for it to end; `fuser -v /run/seaworthy/lock` names it"))
+}

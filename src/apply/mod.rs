@@ -1,0 +1,34 @@
+//! Carries a plan out on a host, and takes it back: the only stage that writes.
+//!
+//! A run is all or nothing. Backups of everything and the intent of each operation are durable before the operation;
+//! whoever finds the run, this process or a later one, can bring the host back from them alone. No terminal here:
+//! [`Progress`] hears what goes on.
+
+mod audit_rules;
+mod backup;
+mod daemon_undo;
+mod goal;
+mod history;
+mod image;
+mod io;
+mod journal;
+mod partial;
+mod prepare;
+mod progress;
+mod replace;
+mod rollback;
+mod run;
+mod service;
+mod steps;
+mod store;
+
+pub use backup::Saved;
+pub use history::{PathNow, RunSummary, State, Unfinished, list, plan_of, summary, unfinished};
+pub use image::{Image, ImageKind};
+pub use journal::{JOURNAL_SCHEMA, Op, Record, Who};
+pub use partial::KeyEdit;
+pub use progress::{Interrupt, Progress, Silent};
+pub use rollback::{ChangedSince, RollbackOptions, RollbackOutcome, RollbackPlan, plan_rollback, rollback};
+pub use run::{ApplyOptions, Look, Outcome, apply, confirm};
+pub use service::{Container, Deadlines, Snapshot};
+pub use store::{Run, Store};
