@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use super::change::{Held, Plan};
+use super::change::{Fingerprint, Held, Plan};
 use super::draft::Draft;
 use super::edits::{self, Effects};
 use super::hazard::{self, Change, Situation};
@@ -107,12 +107,13 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Planned> {
     let waiting = findings.iter().filter(|f| f.verdict == Verdict::Pending);
     let waiting = waiting.filter_map(|f| Some((f.check.clone(), f.pending_on?))).collect();
     let mut gathered = Gathered { waiting, ..Gathered::default() };
-    add_round(inputs, inputs.facts, &findings, &mut gathered)?;
+    add_round(inputs, inputs.facts, &findings, &mut gathered, None)?;
+    let failed = findings.iter().filter(|f| f.verdict == Verdict::Fail).map(|f| f.check.clone()).collect();
     for _ in 0..MAX_ROUNDS {
         let before = gathered.included.len();
         let future = future_facts(inputs, &gathered, &objects);
         let then = audit::audit(inputs.entries, &future, inputs.policy);
-        add_round(inputs, &future, &then, &mut gathered)?;
+        add_round(inputs, &future, &then, &mut gathered, Some(&failed))?;
         if gathered.included.len() == before {
             break;
         }
@@ -123,21 +124,46 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Planned> {
     Ok(Planned { plan, findings })
 }
 
+/// The hazards of a plan's checks on the host as it is now, one `CHECK HAZARD NAME` each, as in its fingerprint.
+pub fn evidence(inputs: &Inputs<'_>, plan: &Plan) -> Vec<String> {
+    let mut gathered = Gathered { included: plan.accepted.iter().cloned().collect(), ..Gathered::default() };
+    let planned = |e: &&&Entry| plan.accepted.contains(&e.id);
+    let entries: Vec<&&Entry> = inputs.entries.iter().filter(planned).collect();
+    gathered.restart_keys = entries.iter().flat_map(|e| settings(e)).map(str::to_owned).collect();
+    let fixes = entries.iter().map(|e| (e.id.clone(), assess(inputs, inputs.facts, e, &gathered)));
+    steps::evidence(fixes.map(|(check, fix)| (check, fix.hazards)))
+}
+
+/// What a plan would be compared with now.
+pub fn fingerprint(inputs: &Inputs<'_>, plan: &Plan) -> Fingerprint {
+    let evidence = evidence(inputs, plan);
+    steps::fingerprint(inputs.facts, evidence)
+}
+
 fn future_facts(inputs: &Inputs<'_>, gathered: &Gathered, objects: &BTreeSet<Object>) -> Facts {
     let overlay = gathered.draft.overlay(inputs.host);
     facts::gather(&overlay, objects)
 }
 
 /// Takes up every failing check that is neither included nor held yet.
-fn add_round(inputs: &Inputs<'_>, facts: &Facts, findings: &[Finding], gathered: &mut Gathered) -> Result<()> {
+fn add_round(
+    inputs: &Inputs<'_>,
+    facts: &Facts,
+    findings: &[Finding],
+    gathered: &mut Gathered,
+    first: Option<&BTreeSet<String>>,
+) -> Result<()> {
     // live-restore first: whether it will hold the containers decides what a restart hurts.
     let live_restore = |e: &&&Entry| e.id == "daemon.live-restore";
-    let (first, rest): (Vec<&&Entry>, Vec<&&Entry>) = inputs.entries.iter().partition(live_restore);
-    for entry in first.into_iter().chain(rest) {
+    let (early, rest): (Vec<&&Entry>, Vec<&&Entry>) = inputs.entries.iter().partition(live_restore);
+    for entry in early.into_iter().chain(rest) {
         let failing: Vec<&Finding> =
             findings.iter().filter(|f| f.check == entry.id && f.verdict == Verdict::Fail && !f.waived).collect();
         let known = gathered.held.contains(&entry.id);
-        if failing.is_empty() || known || entry.remediation.edits.is_empty() || !inputs.choice.considers(&entry.id) {
+        // What fails only because of this plan (the new daemon.json is not watched yet) belongs to it.
+        let follows = first.is_some_and(|failed| !failed.contains(&entry.id));
+        let considered = follows || inputs.choice.considers(&entry.id);
+        if failing.is_empty() || known || entry.remediation.edits.is_empty() || !considered {
             continue;
         }
         let fix = assess(inputs, facts, entry, gathered);
@@ -148,10 +174,10 @@ fn add_round(inputs: &Inputs<'_>, facts: &Facts, findings: &[Finding], gathered:
             continue;
         }
         let context = edits::Context { base: inputs.host, facts, policy: inputs.policy };
-        let Effects { first } = edits::apply(&context, &mut gathered.draft, entry, &failing)?;
+        let Effects { first: commands } = edits::apply(&context, &mut gathered.draft, entry, &failing)?;
         gathered.included.insert(entry.id.clone());
         gathered.restart_keys.extend(settings(entry).map(str::to_owned));
-        for command in first {
+        for command in commands {
             if !gathered.commands.iter().any(|(known, _)| *known == command) {
                 gathered.commands.push((command, entry.id.clone()));
             }

@@ -10,5 +10,5 @@ mod expected;
 pub mod hazard;
 mod steps;
 
-pub use build::{Choice, Inputs, Planned, plan};
+pub use build::{Choice, Inputs, Planned, evidence, fingerprint, plan};
 pub use change::{Act, FileChange, FileState, Fingerprint, Held, PLAN_SCHEMA, Part, Plan, Step, Target, Undo};

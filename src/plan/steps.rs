@@ -10,10 +10,11 @@ use super::build::{Gathered, Inputs};
 use super::change::{Act, FileChange, FileState, Fingerprint, Held, PLAN_SCHEMA, Plan, Step, Target};
 use super::edit::daemon_json;
 use super::{draft, edits, expected};
-use crate::audit::{Disruption, PendingOn};
+use crate::audit::{Disruption, HazardFound, PendingOn};
 use crate::catalog::Check;
+use crate::catalog::words::hazard_name;
 use crate::facts::audit_rules::{self, OWN_RULES, OWN_TMPFILES};
-use crate::facts::{AuditRule, Config, Facts, Install, Origin, keys};
+use crate::facts::{AuditRule, Config, Facts, Install, Origin, Version, keys};
 use crate::host::Command;
 
 /// Puts everything that was gathered into one ordered plan.
@@ -33,11 +34,13 @@ pub(super) fn assemble(inputs: &Inputs<'_>, gathered: &Gathered, held: Vec<Held>
     let restart = service_steps(inputs, gathered, &sorted, &mut steps);
     let disruption = gathered.included.iter().filter_map(|c| gathered.fixes.get(c)).map(|f| f.disruption).max();
     let (expected_containers, stopped_containers) = expected::containers(inputs, gathered, restart);
+    let taken = gathered.fixes.iter().filter(|(check, _)| gathered.included.contains(*check));
+    let found = evidence(taken.map(|(check, fix)| (check.clone(), fix.hazards.clone())));
     let mut plan = Plan {
         schema_version: PLAN_SCHEMA,
         tool_version: env!("CARGO_PKG_VERSION").into(),
         generated_at: crate::time::rfc3339(inputs.host.now()),
-        fingerprint: fingerprint(facts, &held, gathered),
+        fingerprint: fingerprint(facts, found),
         accepted: gathered.included.iter().cloned().collect(),
         steps,
         held,
@@ -220,14 +223,12 @@ fn target(facts: &Facts, gathered: &Gathered) -> Target {
     }
 }
 
-/// What decides about this plan, by name: never PIDs, boot ids or times.
-fn fingerprint(facts: &Facts, held: &[Held], gathered: &Gathered) -> Fingerprint {
-    let mut versions = Vec::new();
-    let mut version = |what: &str, v: Option<&facts::Version>| versions.extend(v.map(|v| format!("{what} {}", v.text)));
-    use crate::facts;
-    version("engine", facts.daemon.version.as_ref());
-    version("client", facts.client_version.as_ref().ok().and_then(Option::as_ref));
-    version("audit", facts.audit.version.as_ref().ok().and_then(Option::as_ref));
+/// What decides about a plan, by name: never PIDs, boot ids or times.
+pub(super) fn fingerprint(facts: &Facts, evidence: Vec<String>) -> Fingerprint {
+    let client = facts.client_version.as_ref().ok().and_then(Option::as_ref);
+    let audit = facts.audit.version.as_ref().ok().and_then(Option::as_ref);
+    let versions = [("engine", facts.daemon.version.as_ref()), ("client", client), ("audit", audit)];
+    let version = |(what, version): (&str, Option<&Version>)| Some(format!("{what} {}", version?.text));
     let setting = |key: &keys::Key| {
         let setting = facts.daemon.setting(key.name);
         let in_force = match &setting.in_force {
@@ -237,19 +238,23 @@ fn fingerprint(facts: &Facts, held: &[Held], gathered: &Gathered) -> Fingerprint
         };
         setting.next.ok().map(|next| format!("{}: next {next}, in force {in_force}", key.name))
     };
-    let mut evidence = Vec::new();
-    let accepted = gathered.fixes.iter().map(|(check, fix)| (check, &fix.hazards));
-    for (check, hazards) in accepted.chain(held.iter().map(|h| (&h.check, &h.hazards))) {
-        for hazard in hazards {
-            evidence.extend(hazard.evidence.iter().map(|e| format!("{check} {:?} {e}", hazard.hazard)));
-        }
-    }
-    evidence.sort();
-    evidence.dedup();
     Fingerprint {
         machine_id: facts.scope.machine_id.clone(),
-        versions,
+        versions: versions.into_iter().filter_map(version).collect(),
         settings: keys::KEYS.iter().filter_map(setting).collect(),
         evidence,
     }
+}
+
+/// Hazard evidence by name, `CHECK HAZARD NAME` each.
+pub(super) fn evidence(fixes: impl Iterator<Item = (String, Vec<HazardFound>)>) -> Vec<String> {
+    let mut all = Vec::new();
+    for (check, hazards) in fixes {
+        for HazardFound { hazard, evidence, looked: _ } in hazards {
+            all.extend(evidence.iter().map(|name| format!("{check} {} {name}", hazard_name(hazard))));
+        }
+    }
+    all.sort();
+    all.dedup();
+    all
 }

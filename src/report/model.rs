@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::audit::{Applicability, Finding, Verdict};
 use crate::catalog::Severity;
 use crate::cli::FailOn;
-use crate::plan::{FileChange, FileState, Held, Plan};
+use crate::plan::{diff, FileChange, FileState, Held, Plan};
 
 /// Version of the documents.
 pub const SCHEMA: u32 = 1;
@@ -182,7 +182,7 @@ pub struct DiffPart {
 }
 
 impl DiffPart {
-    /// What a change makes of a path. Content with secrets is named, not shown.
+    /// What a change makes of a path, with secrets masked.
     pub fn of(change: &FileChange) -> Self {
         let FileChange { path, before, after, interim: _, secret } = change;
         let header = |state: &FileState| match state {
@@ -193,7 +193,7 @@ impl DiffPart {
         };
         let content = |state: &FileState| match state {
             FileState::Present { content: Some(_), .. } if *secret => "(holds secrets)\n".to_owned(),
-            FileState::Present { content: Some(text), .. } => text.clone(),
+            FileState::Present { content: Some(text), .. } => diff::masked(text),
             FileState::Present { content: None, .. } | FileState::Absent => String::new(),
         };
         Self {

@@ -113,6 +113,7 @@ pub fn command_line(command: &Command) -> String {
         }
         Command::DaemonReload => vec!["systemctl", "daemon-reload"],
         Command::LoadAuditRules => vec!["augenrules", "--load"],
+        Command::AddAuditRule(rule) => return format!("auditctl {rule}"),
         Command::RemoveAuditRule(rule) => return format!("auditctl -d {rule}"),
         Command::ArmTimer { unit, seconds, argv } => {
             let argv = argv.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");

@@ -12,6 +12,7 @@ pub struct Interrupt {
     hup: Arc<AtomicBool>,
     int: Arc<AtomicBool>,
     term: Arc<AtomicBool>,
+    any: Arc<AtomicBool>,
 }
 
 impl Interrupt {
@@ -28,6 +29,7 @@ impl Interrupt {
         let this = Self::default();
         for (signal, flag) in [(SIGHUP, &this.hup), (SIGINT, &this.int), (SIGTERM, &this.term)] {
             signal_hook::flag::register(signal, Arc::clone(flag))?;
+            signal_hook::flag::register(signal, Arc::clone(&this.any))?;
         }
         Ok(this)
     }
@@ -38,6 +40,11 @@ impl Interrupt {
         [(&self.term, "SIGTERM"), (&self.hup, "SIGHUP"), (&self.int, "SIGINT")]
             .into_iter()
             .find_map(|(flag, name)| flag.load(Ordering::SeqCst).then_some(name))
+    }
+
+    /// One flag that any of the signals sets, for who does not ask which.
+    pub fn any(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.any)
     }
 
     /// Whether a signal came.

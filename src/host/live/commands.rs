@@ -47,6 +47,7 @@ pub(super) fn run(command: &Command) -> io::Result<Answer> {
         }
         Command::DaemonReload => systemctl(&["daemon-reload"]),
         Command::LoadAuditRules => process::run("augenrules", &["--load"], &[], WORK),
+        Command::AddAuditRule(rule) => process::run("auditctl", &arguments(rule), &[], SHORT),
         Command::RemoveAuditRule(rule) => process::run("auditctl", &removal(rule)?, &[], SHORT),
         Command::ValidateDaemon { argv } => {
             // measured with 26.1.5: it creates the user dockremap before it validates anything
