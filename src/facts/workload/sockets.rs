@@ -9,6 +9,8 @@ use crate::host::Host;
 
 /// `TCP_ESTABLISHED` of the kernel.
 const ESTABLISHED: u8 = 1;
+/// `TCP_FIN_WAIT2` and `TCP_CLOSE_WAIT`: one side has said its last word, the other still speaks.
+const HALF_OPEN: [u8; 2] = [5, 8];
 /// `TCP_CLOSE`: what an unconnected UDP socket shows.
 const CLOSE: u8 = 7;
 /// `TCP_LISTEN` of the kernel.
@@ -30,9 +32,10 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// A connection in both directions.
+    /// A connection over which data can flow, in one direction at least.
     pub fn established(&self) -> bool {
-        self.state == ESTABLISHED
+        // Without an inode no process holds it any more: the kernel is only waiting for it to be over.
+        self.state == ESTABLISHED || HALF_OPEN.contains(&self.state) && self.inode != 0
     }
 }
 
@@ -112,6 +115,10 @@ mod tests {
         let v6 =
             line("1: 00000000000000000000000001000000:0050 00000000000000000000000000000000:0000 0A 0:0 0:0 0 0 0 7 1");
         assert_eq!(v6.unwrap().local, "[::1]:80".parse().unwrap());
+        let half =
+            |state, inode| line(&format!("0: 0:0 0:0 {state} 0 0 0 0 0 {inode} 1").replace("0:0", "00000000:0050"));
+        assert!(half("08", 7).unwrap().established());
+        assert!(!half("05", 0).unwrap().established() && !half("06", 7).unwrap().established());
         let mapped = address("0000000000000000FFFF0000020011AC:0050").unwrap();
         assert_eq!(mapped, "172.17.0.2:80".parse().unwrap());
     }

@@ -66,8 +66,10 @@ fn whole_host(subject: &Situation, evidence: &mut Evidence) {
     if IMMUTABLE.contains(&scope.os_id.as_str()) {
         evidence.name(format!("{}: files come from its image or configuration", scope.os_name));
     }
-    if subject.host.stat(Path::new("/run/ostree-booted")).is_ok() {
-        evidence.name("the system is an ostree image");
+    match subject.host.stat(Path::new("/run/ostree-booted")) {
+        Ok(_) => evidence.name("the system is an ostree image"),
+        Err(error) if absent(&error) => {}
+        Err(error) => evidence.blind(format!("/run/ostree-booted: {error}")),
     }
     if subject.facts.daemon.install == Install::Snap {
         evidence.name("docker is a snap: its files are replaced at each refresh");
