@@ -251,6 +251,9 @@ pub struct Rollback {
     /// Take back even what was changed by hand since, or what would hide new containers and images
     #[arg(long)]
     pub force: bool,
+    /// For the timer that an apply arms: leaves a finished run alone
+    #[arg(long, hide = true)]
+    pub only_unfinished: bool,
     /// Form of the report
     #[arg(long, value_name = "text|json", value_enum, default_value_t, hide_possible_values = true)]
     pub format: Format,
@@ -302,6 +305,13 @@ fn check_lost(args: &[OsString], matches: &ArgMatches) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The person behind sudo: user id and name; `None` when root came without it.
+#[expect(clippy::disallowed_methods, reason = "sudo tells it in the environment alone, and only the history names it")]
+pub fn sudo_user() -> Option<(u32, String)> {
+    let uid = std::env::var("SUDO_UID").ok()?.parse().ok()?;
+    Some((uid, std::env::var("SUDO_USER").ok()?))
 }
 
 /// The help, styled; also what `seaworthy` alone prints off a terminal.

@@ -1,17 +1,23 @@
 //! One file a subcommand: wires the stages, nothing else.
 
+mod apply;
 mod audit;
+mod change;
 mod checks;
+mod confirm;
 mod explain;
 mod facts;
+mod guided;
+mod history;
 mod plan;
+mod rollback;
 mod session;
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use crate::cli::{self, Cli, Sub};
 use crate::error::{Failure, Kind, Result};
-use crate::host::Host;
+use crate::host::{Host, path};
 use crate::ui::Ui;
 
 /// Does what the command line asks for, and gives the exit code.
@@ -25,12 +31,16 @@ pub fn run(cli: Cli, ui: &mut Ui) -> Result<u8> {
             ui.say(&cli::help());
             Ok(Kind::Usage.exit_code())
         }
+        None => guided::run(&global, ui),
         Some(Sub::Audit(args)) => audit::run(&args, &global, ui),
         Some(Sub::Plan(args)) => plan::run(&args, &global, ui),
+        Some(Sub::Apply(args)) => apply::run(&args, &global, ui),
+        Some(Sub::Confirm { run }) => confirm::run(&run, &global, ui),
+        Some(Sub::Rollback(args)) => rollback::run(&args, &global, ui),
+        Some(Sub::History { run, format }) => history::run(run.as_deref(), format, &global, ui),
         Some(Sub::Explain { name }) => explain::run(&name, &global, ui),
         Some(Sub::Checks { format }) => checks::run(format, &global, ui),
         Some(Sub::Facts { output }) => facts::run(output.as_deref(), &global, ui),
-        _ => Err(Failure::new("wip")),
     }
 }
 
@@ -39,8 +49,8 @@ fn not_json(error: serde_json::Error) -> Failure {
     Failure::new("a document could not be written as JSON").because(error)
 }
 
-fn name_unfinished(_host: &dyn Host, _ui: &mut Ui) {}
-
-fn put_back(_host: &dyn Host) -> Vec<PathBuf> {
-    Vec::new()
+/// `/etc/machine-id`, for documents about runs.
+fn machine_id(host: &dyn Host) -> Option<String> {
+    let text = path::read_text(host, Path::new("/etc/machine-id")).ok()?;
+    Some(text.trim().to_owned()).filter(|id| !id.is_empty())
 }

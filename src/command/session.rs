@@ -93,12 +93,6 @@ impl<'a> Session<'a> {
         Ok(Self { host, policy, benchmark, profile, entries: selected.entries, facts, workload, recorded })
     }
 
-    /// Gathers the facts again, after the host changed.
-    pub(super) fn refresh(&mut self, host: &'a dyn Host) {
-        self.host = host;
-        (self.facts, self.workload) = look(host, &audit::objects(&self.entries));
-    }
-
     /// Computes the plan.
     pub(super) fn plan(&self, choice: Choice, no_restart: bool, put_back: &[PathBuf]) -> Result<Planned> {
         plan(&Inputs {

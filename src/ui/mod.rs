@@ -230,6 +230,13 @@ impl Ui {
         }
     }
 
+    /// Says what is waited for: in the spinner's line; not at all where there is none.
+    pub fn wait(&mut self, text: &str) {
+        if let Some(bar) = &self.progress {
+            bar.set_message(clean(text));
+        }
+    }
+
     /// Takes the spinner away. Everything that writes a report or asks does it first: the tick would draw over it.
     pub fn end_progress(&mut self) {
         if let Some(bar) = self.progress.take() {

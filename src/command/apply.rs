@@ -1,0 +1,128 @@
+//! `seaworthy apply`: makes the changes that are approved, and takes them back when the host does not come out healthy.
+
+use std::collections::BTreeSet;
+
+use super::session::{self, Session};
+use super::{change, guided, plan};
+use crate::approve::{Approved, Mode, approve};
+use crate::audit::{Finding, Verdict};
+use crate::cli::{Apply, Format, Global};
+use crate::error::{Failure, Result};
+use crate::host::{LiveHost, Recorder};
+use crate::plan::{Act, Choice, Plan};
+use crate::report::{DiffPart, Rest, RunReport, json, text};
+use crate::ui::Ui;
+
+/// What one apply was told.
+pub(super) struct Wish<'a> {
+    pub(super) args: &'a Apply,
+    pub(super) global: &'a Global,
+}
+
+/// Plans (or takes the saved plan), has it approved, applies it, reports.
+pub(super) fn run(args: &Apply, global: &Global, ui: &mut Ui) -> Result<u8> {
+    let mut host = session::live(global)?;
+    session::need_root(&host, "apply")?;
+    change::settle(&mut host, args.yes, ui)?;
+    if !args.yes && args.plan.is_none() {
+        if !ui.can_prompt() {
+            return Err(Failure::refused("no terminal to ask on, and no `--yes`")
+                .host("unchanged")
+                .hint("run `seaworthy apply --yes`"));
+        }
+        return guided::review(&mut host, &Wish { args, global }, ui);
+    }
+    let plan = match &args.plan {
+        Some(path) => plan::load(path)?,
+        None => fresh(&host, args, global, ui)?,
+    };
+    if args.plan.is_some() && !args.yes {
+        let recorder = Recorder::new(&host);
+        let session = Session::open(&recorder, &change::everything(global), false, ui)?;
+        ui.say(&crate::ui::paint_diff(&plan::document(&plan, &session)));
+    }
+    match approve(plan, Mode::of(args.yes, ui))? {
+        Some(approved) => carry_out(&mut host, &approved, &Wish { args, global }, ui),
+        None => {
+            ui.status("host: unchanged");
+            Ok(0)
+        }
+    }
+}
+
+fn fresh(host: &LiveHost, args: &Apply, global: &Global, ui: &mut Ui) -> Result<Plan> {
+    let recorder = Recorder::new(host);
+    let session = Session::open(&recorder, global, false, ui)?;
+    let accept = session.accepted(&args.limits.accept, ui)?;
+    let put_back = change::put_back(host);
+    Ok(session.plan(Choice::Automatic { accept }, args.limits.no_restart, &put_back)?.plan)
+}
+
+/// Applies what was approved, and reports.
+pub(super) fn carry_out(host: &mut LiveHost, approved: &Approved, wish: &Wish<'_>, ui: &mut Ui) -> Result<u8> {
+    let plan = approved.plan();
+    let outcome = if plan.is_empty() { None } else { Some(change::apply(host, plan, wish, ui)?) };
+    ui.end_progress();
+    let recorder = Recorder::new(&*host);
+    let session = Session::open(&recorder, &change::everything(wish.global), false, ui)?;
+    let planned = session.plan(Choice::Automatic { accept: BTreeSet::new() }, false, &[])?;
+    let exit = exit(wish, &planned.findings);
+    let mut report = RunReport {
+        envelope: session.envelope(exit),
+        changed: outcome.is_some(),
+        run: outcome.as_ref().map(|o| o.run.clone()),
+        applied: outcome.as_ref().map(|o| o.applied.clone()).unwrap_or_default(),
+        held: plan.held.clone(),
+        pending: pending(&planned.findings),
+        restart_required: outcome.as_ref().is_some_and(|o| o.restart_required),
+        reboot_required: outcome.as_ref().is_some_and(|o| o.reboot_required),
+        not_reverted: Vec::new(),
+        diff: diffs(plan),
+    };
+    let waits = |on: &str| report.pending.iter().any(|p| p.reason == on);
+    report.reboot_required |= waits(text::waits_for(crate::audit::PendingOn::Reboot));
+    report.restart_required |= waits(text::waits_for(crate::audit::PendingOn::Restart));
+    match wish.args.format {
+        Format::Text => ui.report(&text::run(&report, "applied"))?,
+        Format::Json => ui.document(&json::run(&report).map_err(super::not_json)?)?,
+    }
+    if let Some(outcome) = outcome {
+        after(&outcome, ui);
+    }
+    Ok(exit)
+}
+
+fn exit(wish: &Wish<'_>, findings: &[Finding]) -> u8 {
+    let open = findings.iter().any(|f| f.verdict == Verdict::Fail && !f.waived);
+    if wish.args.detailed_exitcode && open { 2 } else { 0 }
+}
+
+fn pending(findings: &[Finding]) -> Vec<Rest> {
+    let waiting = findings.iter().filter(|f| f.verdict == Verdict::Pending);
+    waiting
+        .filter_map(|f| Some(Rest { check: f.check.clone(), reason: text::waits_for(f.pending_on?).into() }))
+        .collect()
+}
+
+fn diffs(plan: &Plan) -> Vec<DiffPart> {
+    let file = |act: &Act| match act {
+        Act::File(change) => Some(DiffPart::of(change)),
+        _ => None,
+    };
+    plan.steps.iter().filter_map(|step| file(&step.act)).collect()
+}
+
+/// What to do next.
+fn after(outcome: &crate::apply::Outcome, ui: &mut Ui) {
+    for note in &outcome.notes {
+        ui.note(note);
+    }
+    for line in &outcome.by_hand {
+        ui.note(&format!("run by hand: {line}"));
+    }
+    if outcome.confirm_by.is_some() {
+        ui.hint(&format!("run `seaworthy confirm {}`, or all of it is taken back", outcome.run));
+    } else {
+        ui.hint(&format!("run `seaworthy rollback {}` to take it back", outcome.run));
+    }
+}

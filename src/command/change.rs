@@ -1,0 +1,202 @@
+//! What the commands that change a host share: the store of runs, the lock's companions, and the two looks that an
+//! apply takes at the host while it works.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use super::apply::Wish;
+use super::session::{Session, catalog};
+use crate::apply::{self, ApplyOptions, Deadlines, Outcome, Progress, RollbackOptions, Store, Who};
+use crate::approve::{Mode, confirm};
+use crate::audit::{self, Verdict};
+use crate::catalog::Entry;
+use crate::cli::Global;
+use crate::error::{Failure, Result};
+use crate::host::{Host, HostMut, LiveHost, Recorder};
+use crate::plan::edit::daemon_json;
+use crate::plan::{self, Choice, Inputs, Plan};
+use crate::policy::Policy;
+use crate::ui::Ui;
+
+impl Progress for Ui {
+    fn step(&mut self, text: &str) {
+        Ui::step(self, text);
+    }
+
+    fn wait(&mut self, text: &str) {
+        Ui::wait(self, text);
+    }
+}
+
+/// Who asked: the person behind sudo, or root.
+pub(super) fn who(host: &dyn Host) -> Who {
+    crate::cli::sudo_user().map_or_else(
+        || Who { uid: host.euid(), name: host.user_name(host.euid()).unwrap_or_else(|| host.euid().to_string()) },
+        |(uid, name)| Who { uid, name },
+    )
+}
+
+/// The command line, for the journal.
+pub(super) fn args() -> Vec<String> {
+    std::env::args().collect()
+}
+
+/// The options without a selection: a saved plan or a report is about all checks.
+pub(super) fn everything(global: &Global) -> Global {
+    Global { check: Vec::new(), skip: Vec::new(), subject: Vec::new(), profile: None, ..global.clone() }
+}
+
+/// Paths of the last run that stands and that someone put back since: a configuration manager owns them.
+pub(super) fn put_back(host: &dyn Host) -> Vec<PathBuf> {
+    let runs = apply::list(host, &Store::default()).unwrap_or_default();
+    let last = runs.into_iter().rev().find(|run| run.state == apply::State::Committed && run.undone.is_empty());
+    let paths = last.map(|run| run.paths).unwrap_or_default();
+    paths.into_iter().filter(|path| path.now == "undone").map(|path| path.path).collect()
+}
+
+/// Undoes a run that was killed, before anything else is done: asked for, or with `--yes`.
+pub(super) fn settle(host: &mut LiveHost, yes: bool, ui: &mut Ui) -> Result<()> {
+    let store = Store::default();
+    let Some(open) = apply::unfinished(&*host, &store)? else { return Ok(()) };
+    ui.warning(&format!("run {} did not finish: it has to be taken back first", open.run));
+    let command = format!("seaworthy rollback {}", open.run);
+    if !confirm(Mode::of(yes, ui), "take it back?", &command)? {
+        return Err(Failure::refused(format!("run {} did not finish", open.run)).host("as that run left it").hint(format!("run `{command}`")));
+    }
+    let mut options = rollback_options(host);
+    options.only_check = open.check;
+    apply::rollback(host, &store, &open.run, &options, ui)?;
+    ui.end_progress();
+    ui.status(&format!("run {} is taken back", open.run));
+    Ok(())
+}
+
+/// Names a run that was killed, on stderr: for the commands that only read.
+pub(super) fn name_unfinished(host: &dyn Host, ui: &mut Ui) {
+    if host.euid() != 0 {
+        return;
+    }
+    match apply::unfinished(host, &Store::default()) {
+        Ok(Some(open)) => {
+            ui.warning(&format!("run {} did not finish: `seaworthy rollback {}` takes it back", open.run, open.run));
+        }
+        Ok(None) => {}
+        Err(failure) => ui.warning(&failure.message),
+    }
+}
+
+/// How a rollback works unless it is told otherwise.
+pub(super) fn rollback_options(host: &dyn Host) -> RollbackOptions {
+    RollbackOptions {
+        force: false,
+        only_check: None,
+        only_unfinished: false,
+        wait_lock: 0,
+        deadlines: Deadlines::default(),
+        who: who(host),
+        edit_key,
+    }
+}
+
+/// One key of daemon.json in text form, for taking back a single check.
+pub(super) fn edit_key(text: &str, key: &str, value: Option<&Value>) -> std::result::Result<String, String> {
+    let edited = match value {
+        Some(value) => daemon_json::set(text, key, value),
+        None => daemon_json::remove(text, key),
+    };
+    edited.map_err(|error| error.to_string())
+}
+
+/// Compares the host with the plan under the lock, and carries it out.
+pub(super) fn apply(host: &mut LiveHost, plan: &Plan, wish: &Wish<'_>, ui: &mut Ui) -> Result<Outcome> {
+    take_lock(host)?;
+    let policy = Policy::load(&*host, wish.global.config.as_deref())?;
+    let entries: Vec<&'static Entry> = catalog().entries().collect();
+    let compare = |host: &dyn Host, new_only: bool| -> Result<Vec<String>> {
+        let recorder = Recorder::new(host);
+        let (facts, workload) = super::session::look(&recorder, &audit::objects(&entries));
+        let inputs = Inputs {
+            host: &recorder,
+            entries: &entries,
+            policy: &policy,
+            facts: &facts,
+            workload: &workload,
+            choice: Choice::Only(plan.accepted.iter().cloned().collect()),
+            no_restart: false,
+            put_back: &[],
+        };
+        if new_only {
+            let now = plan::evidence(&inputs, plan);
+            return Ok(now.into_iter().filter(|e| !plan.fingerprint.evidence.contains(e)).collect());
+        }
+        Ok(moved(plan, &plan::fingerprint(&inputs, plan)))
+    };
+    let differs = compare(&*host, false)?;
+    if !differs.is_empty() {
+        let failure = Failure::refused("the host moved on since the plan was made").host("unchanged");
+        let failure = differs.into_iter().fold(failure, Failure::because);
+        return Err(failure.hint("run `seaworthy plan` and review the new diff"));
+    }
+    let mut detect = |host: &dyn Host| compare(host, true);
+    let mut verify = |host: &dyn Host| still_open(host, plan, &entries, &policy);
+    let mut options = ApplyOptions {
+        no_restart: wish.args.limits.no_restart,
+        confirm_within: wish.args.confirm_within,
+        deadlines: Deadlines::default(),
+        who: who(&*host),
+        args: args(),
+        detect: &mut detect,
+        verify: &mut verify,
+    };
+    let interrupt = ui.interrupt().any();
+    apply::apply(host, &Store::default(), plan, &mut options, ui, &interrupt)
+}
+
+/// Takes the one lock, so that what is compared now is what is changed.
+fn take_lock(host: &mut LiveHost) -> Result<()> {
+    host.lock().map_err(|error| {
+        let failure = match error.kind() {
+            std::io::ErrorKind::WouldBlock => Failure::refused("another seaworthy is at work on this host"),
+            _ => Failure::refused("the lock cannot be taken").because(error),
+        };
+        failure.host("unchanged").hint("wait until it is done, then try again")
+    })
+}
+
+/// What is not as the plan found it.
+fn moved(plan: &Plan, now: &plan::Fingerprint) -> Vec<String> {
+    let then = &plan.fingerprint;
+    let mut differs = Vec::new();
+    if then.machine_id != now.machine_id {
+        let id = |id: &Option<String>| id.clone().unwrap_or_else(|| "none".into());
+        differs.push(format!("machine-id: planned on {}, this is {}", id(&then.machine_id), id(&now.machine_id)));
+    }
+    let lists = [
+        (&then.versions, &now.versions),
+        (&then.settings, &now.settings),
+        (&then.evidence, &now.evidence),
+    ];
+    for (then, now) in lists {
+        differs.extend(then.iter().filter(|e| !now.contains(e)).map(|e| format!("was: {e}")));
+        differs.extend(now.iter().filter(|e| !then.contains(e)).map(|e| format!("now: {e}")));
+    }
+    differs
+}
+
+/// The audit again: which of the plan's checks are still open. Never the exit code of a fix.
+fn still_open(host: &dyn Host, plan: &Plan, entries: &[&'static Entry], policy: &Policy) -> Result<Vec<String>> {
+    let chosen: Vec<&Entry> = entries.iter().copied().filter(|e| plan.accepted.contains(&e.id)).collect();
+    let recorder = Recorder::new(host);
+    let (facts, _) = super::session::look(&recorder, &audit::objects(&chosen));
+    let findings = audit::audit(&chosen, &facts, policy);
+    let open = findings.iter().filter(|f| matches!(f.verdict, Verdict::Fail | Verdict::Unknown));
+    Ok(open.map(|f| format!("{} {}: {}", f.check, f.subject, f.actual)).collect())
+}
+
+impl Session<'_> {
+    /// The plan's own view of who may be hurt, for the guided review.
+    pub(super) fn choose(&self, checks: &[String], no_restart: bool, put_back: &[PathBuf]) -> Result<Plan> {
+        Ok(self.plan(Choice::Only(checks.iter().cloned().collect()), no_restart, put_back)?.plan)
+    }
+}

@@ -1,0 +1,104 @@
+//! `seaworthy` on a terminal: audits, then walks through the fixes one by one.
+
+use super::apply::{Wish, carry_out};
+use super::session::{self, Session, catalog};
+use super::{change, plan};
+use crate::approve::{Decision, Mode, Review, ReviewItem, approve};
+use crate::audit::{Applicability, Finding, Verdict};
+use crate::catalog::{Hazard, explain};
+use crate::cli::{Apply, Global};
+use crate::error::Result;
+use crate::host::{LiveHost, Recorder};
+use crate::plan::{Choice, Plan, Planned};
+use crate::report::plan_text::{self};
+use crate::report::{AuditReport, text};
+use crate::ui::Ui;
+
+/// The guided way, from nothing.
+pub(super) fn run(global: &Global, ui: &mut Ui) -> Result<u8> {
+    let mut host = session::live(global)?;
+    session::need_root(&host, "")?;
+    change::settle(&mut host, false, ui)?;
+    review(&mut host, &Wish { args: &Apply::default(), global }, ui)
+}
+
+/// Audits, reviews, and applies what was chosen.
+pub(super) fn review(host: &mut LiveHost, wish: &Wish<'_>, ui: &mut Ui) -> Result<u8> {
+    let Some(plan) = chosen(host, wish, ui)? else {
+        ui.status("host: unchanged");
+        return Ok(0);
+    };
+    match approve(plan, Mode::of(false, ui))? {
+        Some(approved) => carry_out(host, &approved, wish, ui),
+        None => {
+            ui.status("host: unchanged");
+            Ok(0)
+        }
+    }
+}
+
+/// What the person chose, as a plan; `None`: nothing.
+fn chosen(host: &LiveHost, wish: &Wish<'_>, ui: &mut Ui) -> Result<Option<Plan>> {
+    let recorder = Recorder::new(host);
+    let session = Session::open(&recorder, wish.global, false, ui)?;
+    let put_back = change::put_back(host);
+    let accept = session.accepted(&wish.args.limits.accept, ui)?;
+    let no_restart = wish.args.limits.no_restart;
+    let planned = session.plan(Choice::Automatic { accept }, no_restart, &put_back)?;
+    show(&session, &planned, ui);
+    let items = items(&session, &planned, no_restart, &put_back)?;
+    if items.is_empty() {
+        ui.status("nothing here that seaworthy can fix");
+        return Ok(None);
+    }
+    match crate::approve::review(&items, ui)? {
+        Review::Quit => Ok(None),
+        Review::Decided(Decision { accepted, .. }) if accepted.is_empty() => Ok(None),
+        Review::Decided(Decision { accepted, .. }) => {
+            let choice = Choice::Only(accepted);
+            Ok(Some(session.plan(choice, no_restart, &put_back)?.plan))
+        }
+    }
+}
+
+fn show(session: &Session<'_>, planned: &Planned, ui: &mut Ui) {
+    let line = session.host_line();
+    let version = session.benchmark.version();
+    let report =
+        AuditReport::new(session.envelope(0), line, version, &session.profile, planned.findings.clone(), &[]);
+    ui.say(&text::audit(&report, ui.verbose()));
+}
+
+/// One item a check that can be fixed.
+fn items(
+    session: &Session<'_>,
+    planned: &Planned,
+    no_restart: bool,
+    put_back: &[std::path::PathBuf],
+) -> Result<Vec<ReviewItem>> {
+    let mut items = Vec::new();
+    for entry in &session.entries {
+        let open = |f: &&Finding| f.check == entry.id && f.verdict == Verdict::Fail && !f.waived;
+        let findings: Vec<Finding> = planned.findings.iter().filter(open).cloned().collect();
+        let needs_value = findings.iter().any(|f| f.hazards.iter().any(|h| h.hazard == Hazard::NeedsValue));
+        let fixable = findings.iter().any(|f| f.applicability.is_some_and(|a| a > Applicability::Manual));
+        if !fixable || needs_value {
+            continue;
+        }
+        let alone = session.choose(std::slice::from_ref(&entry.id), no_restart, put_back)?;
+        items.push(ReviewItem {
+            number: session.number(&entry.id),
+            automatic: findings.iter().all(|f| f.applicability == Some(Applicability::Automatic)),
+            diff: part(&alone, session),
+            explain: explain::explain(catalog().get(&entry.id).unwrap_or(entry)),
+            findings,
+        });
+    }
+    Ok(items)
+}
+
+fn part(plan: &Plan, session: &Session<'_>) -> String {
+    let number = |slug: &str| session.number(slug);
+    let render = |change: &crate::plan::FileChange| plan::rendered(change, session);
+    plan.steps.iter().map(|step| plan_text::step_text(step, &number, &render)).collect()
+}

@@ -1,0 +1,111 @@
+//! `seaworthy rollback`: takes a run back, or one fix of it.
+
+use super::session::{self, catalog};
+use super::change;
+use crate::apply::{self, RollbackPlan, State, Store};
+use crate::approve::{Mode, confirm};
+use crate::catalog::{Benchmark, find};
+use crate::cli::{Format, Global, Rollback};
+use crate::error::{Failure, Result};
+use crate::host::{Host, LiveHost};
+use crate::plan::diff;
+use crate::report::{DiffPart, Envelope, Rest, RunReport, json, text};
+use crate::ui::{Ui, paint_diff};
+
+/// Plans the rollback, shows it, asks, does it.
+pub(super) fn run(args: &Rollback, global: &Global, ui: &mut Ui) -> Result<u8> {
+    let mut host = session::live(global)?;
+    session::need_root(&host, "rollback")?;
+    let store = Store::default();
+    let check = match global.check.first() {
+        Some(name) => Some(find(catalog(), name, benchmark(global)?)?.0.id.clone()),
+        None => None,
+    };
+    let run = match &args.run {
+        Some(run) => run.clone(),
+        None => last(&host, &store, check.as_deref())?,
+    };
+    let draft = apply::plan_rollback(&host, &store, &run, check.as_deref(), change::edit_key)?;
+    if !args.only_unfinished {
+        show(&draft, &host, ui);
+        let nothing = draft.is_empty();
+        let question = "take this back?";
+        let command = format!("seaworthy rollback {run} --yes");
+        if !nothing && !confirm(Mode::of(args.yes, ui), question, &command)? {
+            ui.status("host: unchanged");
+            return Ok(0);
+        }
+    }
+    let mut options = change::rollback_options(&host);
+    options.force = args.force;
+    options.only_check = check.clone();
+    options.only_unfinished = args.only_unfinished;
+    if args.only_unfinished {
+        // The timer may fire while the apply it belongs to still rolls back by itself.
+        options.wait_lock = 600;
+    }
+    let outcome = apply::rollback(&mut host, &store, &run, &options, ui)?;
+    ui.end_progress();
+    let changed = !outcome.restored.is_empty();
+    let now = host.now();
+    let machine = super::machine_id(&host);
+    let report = RunReport {
+        envelope: Envelope::new(now, machine, 0),
+        changed,
+        run: Some(outcome.run.clone()),
+        applied: taken_back(&host, &store, &run, check),
+        held: Vec::new(),
+        pending: Vec::new(),
+        restart_required: false,
+        reboot_required: false,
+        not_reverted: outcome.notes.iter().map(|n| Rest { check: outcome.run.clone(), reason: n.clone() }).collect(),
+        diff: draft.changes.iter().map(DiffPart::of).collect(),
+    };
+    match args.format {
+        Format::Text => ui.report(&text::run(&report, "taken back"))?,
+        Format::Json => ui.document(&json::run(&report).map_err(super::not_json)?)?,
+    }
+    Ok(0)
+}
+
+fn benchmark(global: &Global) -> Result<Benchmark> {
+    session::benchmark(global, &crate::policy::Policy::default())
+}
+
+/// The last run that stands (and that was for this check).
+fn last(host: &LiveHost, store: &Store, check: Option<&str>) -> Result<String> {
+    let stands = |run: &apply::RunSummary| {
+        let open = matches!(run.state, State::Committed | State::Unfinished | State::Unconfirmed { .. } | State::Incomplete);
+        open && check.is_none_or(|c| run.checks.iter().any(|k| k == c) && !run.undone.iter().any(|u| u == c))
+    };
+    let run = apply::list(host, store)?.into_iter().rev().find(stands);
+    run.map(|run| run.id).ok_or_else(|| {
+        Failure::new("no run stands that could be taken back").host("unchanged").hint("run `seaworthy history`")
+    })
+}
+
+fn taken_back(host: &dyn Host, store: &Store, run: &str, check: Option<String>) -> Vec<String> {
+    match check {
+        Some(check) => vec![check],
+        None => apply::summary(host, store, run).ok().flatten().map(|run| run.checks).unwrap_or_default(),
+    }
+}
+
+/// The diff of what a rollback does, and what it leaves.
+fn show(draft: &RollbackPlan, host: &LiveHost, ui: &mut Ui) {
+    let names = |uid: u32, gid: u32| {
+        let user = host.user_name(uid).unwrap_or_else(|| uid.to_string());
+        format!("{user}:{}", host.group_name(gid).unwrap_or_else(|| gid.to_string()))
+    };
+    let mut out = String::new();
+    for change in &draft.changes {
+        out.push_str(&diff::render(change, &names).text);
+    }
+    for action in &draft.actions {
+        out.push_str(&format!("# run: {action}\n"));
+    }
+    for note in draft.notes.iter().chain(&draft.held) {
+        out.push_str(&format!("# note: {note}\n"));
+    }
+    ui.say(&paint_diff(&out));
+}
