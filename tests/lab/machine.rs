@@ -93,13 +93,6 @@ impl Machine {
         let out = call(self.script, &[what, &self.state], b"");
         assert_eq!(out.status, 0, "{what} failed: {}", out.stderr);
     }
-
-    /// A command that runs `args` in the machine with the caller's terminal or pipes, for pseudo-terminals.
-    pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(script_path(self.script));
-        command.args(["exec", &self.state]).args(args);
-        command
-    }
 }
 
 impl Drop for Machine {
