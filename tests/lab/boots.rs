@@ -1,5 +1,7 @@
 //! The lab itself: what every other test takes for granted.
 
+use std::process::Command;
+
 use crate::machine::Machine;
 
 /// Boots a host, starts a container in it, and answers with Docker's version.
@@ -36,6 +38,16 @@ fn two_hosts_at_once_do_not_see_each_other() {
     assert_eq!(other.ok("systemctl show -p NRestarts --value docker"), "0");
     let answers = (other.sh("exit 7").status, other.sh_with("cat >&2", b"said").stderr);
     assert_eq!(answers, (7, "said".to_owned()));
+}
+
+#[test]
+fn a_terminal_reaches_into_a_host() {
+    let host = Machine::host("bookworm");
+    let on_terminal = host.on_terminal("bash -c 'test -t 0 && stty size <&1 && cat /proc/1/comm'");
+    let out = Command::new("script").args(["--quiet", "--return", "--command", &on_terminal, "/dev/null"]).output();
+    let out = out.expect("script is bsdutils");
+    let said = String::from_utf8_lossy(&out.stdout).replace('\r', "");
+    assert!(out.status.success() && said.ends_with("systemd\n"), "{said}");
 }
 
 #[test]

@@ -89,6 +89,11 @@ impl Machine {
         self.own("boot");
     }
 
+    /// The command that runs `args` in a host with the caller's terminal, for pseudo-terminals. Hosts only.
+    pub(crate) fn on_terminal(&self, args: &str) -> String {
+        format!("{} exec {} {args}", script_path(self.script).display(), self.state)
+    }
+
     fn own(&self, what: &str) {
         let out = call(self.script, &[what, &self.state], b"");
         assert_eq!(out.status, 0, "{what} failed: {}", out.stderr);
@@ -98,9 +103,8 @@ impl Machine {
 impl Drop for Machine {
     fn drop(&mut self) {
         let out = call(self.script, &["stop", &self.state], b"");
-        if out.status != 0 && !std::thread::panicking() {
-            panic!("{} not thrown away: {}", self.state, out.stderr);
-        }
+        // a panic during a panic would hide the first one
+        assert!(out.status == 0 || std::thread::panicking(), "{} not thrown away: {}", self.state, out.stderr);
     }
 }
 
