@@ -1,0 +1,7 @@
+//! Real hosts: fresh Debian machines with systemd, a real dockerd and, in the virtual one, a kernel's own audit.
+//!
+//! `tests/run` starts these; they need root and the images that `tests/lab/build` makes.
+#![allow(clippy::disallowed_methods, reason = "tests start the lab's scripts and read local files")]
+
+mod boots;
+mod machine;
