@@ -1,0 +1,5 @@
+//! What the tests share.
+
+pub(crate) mod fake_docker;
+pub(crate) mod fake_host;
+pub(crate) mod world;
