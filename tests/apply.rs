@@ -151,6 +151,8 @@ fn killed_at_any_operation_a_fresh_process_restores_everything() {
         let finished = run(&mut host, &plan()).is_ok();
         host.revive();
         let open = unfinished(&host, &Store::default()).unwrap();
+        let touched = host.state() != busy().state();
+        assert!(!touched || !host.timers.is_empty() || at > last_op - 1, "operation {at}: nobody would undo it");
         match open {
             Some(open) => {
                 undo(&mut host, &open.run).unwrap_or_else(|error| panic!("operation {at}: {error:?}"));
@@ -217,6 +219,8 @@ fn a_rollback_killed_at_any_operation_can_be_run_again() {
                 assert!(matches!(error.kind, Kind::Incomplete | Kind::Failed), "operation {at}: {error:?}");
             }
             undo(&mut host, &run).unwrap_or_else(|error| panic!("operation {at}: {first:?} {error:?}"));
+            // Boot, apply, rollback: what was seen through is not restarted once more.
+            assert!(host.docker.started == 3 || at < last_op - 30, "operation {at}: {}", host.docker.started);
             assert_as_before(&mut host, &busy(), &format!("rollback, operation {at}"));
         }
     }
@@ -523,4 +527,93 @@ fn no_restart_leaves_the_daemon_alone() {
     undo(&mut host, &outcome.run).unwrap();
     assert_eq!((host.docker.started, host.docker.live_restore()), (1, false));
     assert_eq!(host.text(CONFIG).unwrap(), BEFORE);
+}
+
+#[test]
+fn a_full_disk_below_the_journal_does_not_keep_the_host_from_coming_back() {
+    let last_op = operations(busy, |host| {
+        run(host, &plan()).unwrap();
+    });
+    for at in 1..=last_op {
+        let mut host = busy();
+        host.fault = Fault::VarFull(at);
+        let Err(error) = run(&mut host, &plan()) else { continue };
+        assert!(matches!(error.kind, Kind::Failed | Kind::RolledBack), "operation {at}: {error:?}");
+        assert_as_before(&mut host, &busy(), &format!("operation {at}: {error:?}"));
+        // With room again the journal is closed; nothing is left to do.
+        if let Some(open) = unfinished(&host, &Store::default()).unwrap() {
+            undo(&mut host, &open.run).unwrap_or_else(|error| panic!("operation {at}: {error:?}"));
+            assert_as_before(&mut host, &busy(), &format!("again, operation {at}"));
+        }
+        run(&mut host, &plan()).unwrap_or_else(|error| panic!("again after {at}: {error:?}"));
+    }
+}
+
+#[test]
+fn a_rollback_killed_while_the_journal_cannot_be_written_is_still_ours() {
+    let prepare = || {
+        let mut host = busy();
+        host.fault = Fault::VarFull(usize::MAX);
+        run(&mut host, &plan()).unwrap();
+        host
+    };
+    let run_ops = prepare().ops;
+    // The journal takes the start of the rollback and nothing more; each prefix of what follows is then the end.
+    for room in 3..12 {
+        let mut host = prepare();
+        let run = last(&host);
+        host.fault = Fault::VarFull(run_ops + room);
+        undo(&mut host, &run).unwrap_err();
+        host.revive();
+        undo(&mut host, &run).unwrap_or_else(|error| panic!("room {room}: {error:?}"));
+        assert_as_before(&mut host, &busy(), &format!("room {room}"));
+    }
+}
+
+#[test]
+fn a_stopped_daemon_stays_stopped() {
+    let mut host = busy();
+    let run = run(&mut host, &plan()).unwrap().run;
+    host.docker.stop();
+    // Its containers live on; a later start without live-restore would kill them, so this needs a person.
+    host.write("/proc/901/comm", 0o444, "containerd-shim\n");
+    let error = undo(&mut host, &run).unwrap_err();
+    assert_eq!(error.kind, Kind::Refused);
+    assert!(error.causes[0].starts_with("stops-containers: 1"), "{error:?}");
+    host.files.remove(Path::new("/proc/901/comm"));
+    undo(&mut host, &run).unwrap();
+    assert_eq!((host.docker.active.as_str(), host.docker.started), ("inactive", 2));
+    assert_eq!(host.text(CONFIG).unwrap(), BEFORE);
+}
+
+#[test]
+fn userns_remap_is_not_taken_back_over_what_came_since() {
+    let text = "{\"userns-remap\": \"default\", \"live-restore\": true}";
+    let mut host = host();
+    let steps = vec![step(Act::File(config_change(text)), &["a"]), step(Act::RestartDocker, &["a"])];
+    let id = run(&mut host, &of(steps.clone())).unwrap().run;
+    host.container("late", 950, false);
+    let error = undo(&mut host, &id).unwrap_err();
+    assert_eq!(error.kind, Kind::Refused);
+    assert!(error.causes.iter().any(|cause| cause == "hides-images: 1 containers"), "{error:?}");
+    let force = RollbackOptions { force: true, ..options() };
+    rollback(&mut host, &Store::default(), &id, &force, &mut Silent).unwrap();
+    assert_eq!((pids(&host), host.text(CONFIG).unwrap().as_str()), (vec![0], BEFORE), "stopped, not orphaned");
+    // Nor is it turned on over containers that live-restore holds.
+    let mut host = busy();
+    let mut with_live_restore = vec![step(Act::LiveRestoreFirst(CONFIG.into()), &["a"])];
+    with_live_restore.extend(steps);
+    assert_eq!(run(&mut host, &of(with_live_restore)).unwrap_err().kind, Kind::Refused);
+    assert_as_before(&mut host, &busy(), "held");
+}
+
+#[test]
+fn a_plan_of_another_machine_is_refused() {
+    let mut host = host();
+    host.write("/etc/machine-id", 0o444, "aaaa\n");
+    let mut plan = plan();
+    plan.fingerprint.machine_id = Some("bbbb".into());
+    assert_eq!(run(&mut host, &plan).unwrap_err().kind, Kind::Refused);
+    plan.fingerprint.machine_id = Some("aaaa".into());
+    run(&mut host, &plan).unwrap();
 }

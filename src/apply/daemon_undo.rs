@@ -8,7 +8,9 @@
 use serde_json::{Map, Value};
 
 use super::goal::Goal;
-use super::image::{Access, Image};
+use super::hazards;
+use super::image::{Access, Image, look};
+use super::io::At;
 use super::journal::{Journal, Op, Record};
 use super::service::{self, Container, DOCKER, Waiting, Wanted};
 use super::store::Run;
@@ -55,6 +57,8 @@ pub(super) struct DaemonUndo<'a, 'w> {
     pub(super) left: Vec<String>,
     /// Sentences for the report.
     pub(super) notes: Vec<String>,
+    /// The run was finished: a stopped daemon is someone's wish, not our doing.
+    pub(super) finished: bool,
 }
 
 impl DaemonUndo<'_, '_> {
@@ -74,7 +78,7 @@ impl DaemonUndo<'_, '_> {
             }
             return Ok(());
         }
-        if !needs.restart && now != "active" {
+        if now != "active" && (!needs.restart || (self.finished && now == "inactive")) {
             return self.exact();
         }
         if needs.restart && !self.restarted() {
@@ -88,7 +92,6 @@ impl DaemonUndo<'_, '_> {
     /// The restart of this rollback was already seen through, by a process that died afterwards.
     fn restarted(&self) -> bool {
         let since = self.journal.records.iter().rposition(|record| match record {
-            Record::RollbackDone { .. } | Record::Commit { .. } | Record::Applied { .. } => true,
             Record::Intent { .. } | Record::Done { .. } | Record::RollbackStart { .. } => false,
             _ => true,
         });
@@ -110,6 +113,9 @@ impl DaemonUndo<'_, '_> {
     }
 
     fn restart(&mut self, socket: bool) -> Result<()> {
+        if self.switches_userns() {
+            return self.restart_elsewhere(socket);
+        }
         let host = self.host.as_host();
         let up = service::unit(host, DOCKER)?.active == "active";
         let in_force = service::live_restore(host, self.waiting.socket);
@@ -137,6 +143,34 @@ impl DaemonUndo<'_, '_> {
         Ok(())
     }
 
+    fn switches_userns(&self) -> bool {
+        self.goal.is_some_and(|goal| hazards::switches_userns(self.host.as_host(), std::slice::from_ref(goal)))
+    }
+
+    /// A restart into another data root: a daemon that starts there does not find the containers of this one, and
+    /// live-restore would leave them as orphans. They are stopped, which was accepted, or there are none.
+    fn restart_elsewhere(&mut self, socket: bool) -> Result<()> {
+        if service::live_restore(self.host.as_host(), self.waiting.socket) == Some(true) && self.live_restore_goes() {
+            // Off by reload in the file as it is now: the old content comes with the restart.
+            let Some(goal) = self.goal else { return self.exact() };
+            let now = String::from_utf8_lossy(&self.host.read(&goal.path).at("read", &goal.path)?).into_owned();
+            if let (Some(text), Some(access)) =
+                (with_live_restore(&now, false), look(self.host.as_host(), &goal.path, false)?.access())
+            {
+                goal.write(self.host, self.run, self.journal, text.as_bytes(), access)?;
+                self.host_reload(false)?;
+            }
+        }
+        self.exact()?;
+        let wanted = Wanted::from(self.journal.before(), Vec::new(), false);
+        let op = Op::Restart { socket, running: Vec::new() };
+        self.note(Record::Intent { op: op.clone() });
+        let units: &[&str] = if socket { &["docker.socket", DOCKER] } else { &[DOCKER] };
+        self.waiting.restart(self.host, units, &wanted)?;
+        self.note(Record::Done { op });
+        Ok(())
+    }
+
     fn set_live_restore(&mut self, value: bool) -> Result<()> {
         if self.transient(value)? && service::live_restore(self.host.as_host(), self.waiting.socket) != Some(value) {
             self.host_reload(value)?;
@@ -154,7 +188,7 @@ impl DaemonUndo<'_, '_> {
         let Some(goal) = self.goal else { return Ok(false) };
         let Some(text) = with_live_restore(&goal.text(), value) else { return Ok(false) };
         let access = goal.image.access().unwrap_or(Access { mode: 0o644, uid: 0, gid: 0 });
-        if super::image::look(self.host.as_host(), &goal.path, true)? != Image::file(access, text.as_bytes()) {
+        if look(self.host.as_host(), &goal.path, true)? != Image::file(access, text.as_bytes()) {
             goal.write(self.host, self.run, self.journal, text.as_bytes(), access)?;
         }
         Ok(true)

@@ -14,7 +14,7 @@ pub(super) struct Content<'a> {
     pub(super) xattrs: &'a [(String, Vec<u8>)],
 }
 
-/// The candidate beside its target: a rename stays within one directory, one file system and one SELinux type.
+/// The candidate beside its target: a rename stays within one directory, one file system and one `SELinux` type.
 pub(super) fn staged_path(path: &Path, run: &str) -> PathBuf {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     path.with_file_name(format!(".{name}.seaworthy-{run}"))

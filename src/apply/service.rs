@@ -1,6 +1,6 @@
 //! docker.service: how it is, and waiting until it is well again.
 //!
-//! systemctl is never waited for: TimeoutStartSec of docker.service is 0, so a start can hang for ever. Everything
+//! systemctl is never waited for: `TimeoutStartSec` of docker.service is 0, so a start can hang for ever. Everything
 //! here polls under a deadline of its own.
 
 use std::collections::BTreeMap;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::audit_rules::{self, Loaded};
+use super::hazards::plan_switches_userns;
 use super::image::{Access, Image, ImageKind, look};
 use super::io::At;
 use super::journal::{Op, Record};
@@ -98,7 +99,11 @@ impl Engine<'_, '_> {
 
     /// Extended attributes of a path as they were backed up.
     fn attributes(&self, path: &Path) -> Vec<(String, Vec<u8>)> {
-        self.journal.backups().find(|saved| saved.path == path).map(|saved| saved.attributes()).unwrap_or_default()
+        self.journal
+            .backups()
+            .find(|saved| saved.path == path)
+            .map(super::backup::Saved::attributes)
+            .unwrap_or_default()
     }
 
     /// live-restore alone, by reload: a restart without it being in force already kills what it should keep.
@@ -197,6 +202,11 @@ impl Engine<'_, '_> {
             }
         }
         let wanted = self.wanted();
+        if wanted.same_process && !wanted.containers.is_empty() && plan_switches_userns(self.plan) {
+            // Another data root: the new daemon would not find them, and they would run on as orphans.
+            return Err(Failure::refused("containers run under live-restore while userns-remap changes")
+                .hint("stop them, and run `seaworthy plan` again"));
+        }
         self.progress.step("restart docker.service");
         self.intend(Op::Restart { socket, running: wanted.containers.clone() })?;
         let units: &[&str] = if socket { &["docker.socket", DOCKER] } else { &[DOCKER] };

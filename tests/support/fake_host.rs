@@ -18,6 +18,8 @@ pub(crate) enum Fault {
     Fail(usize),
     /// The process dies there: that operation and all later ones do nothing. A write may be half done.
     Kill(usize),
+    /// From there on nothing can be written below `/var`: the disk is full.
+    VarFull(usize),
 }
 
 /// One path.
@@ -260,6 +262,13 @@ impl FakeHost {
         }
     }
 
+    /// An operation that needs room on the disk of its path.
+    fn op_on(&mut self, path: &Path) -> Result<()> {
+        self.op()?;
+        let full = matches!(self.fault, Fault::VarFull(from) if self.ops >= from);
+        if full && path.starts_with("/var") { Err(Error::from(ErrorKind::StorageFull)) } else { Ok(()) }
+    }
+
     fn get(&mut self, path: &Path) -> Result<&mut FakeNode> {
         self.files.get_mut(path).ok_or_else(not_found)
     }
@@ -440,7 +449,7 @@ impl HostMut for FakeHost {
     }
 
     fn create(&mut self, path: &Path) -> Result<()> {
-        self.op()?;
+        self.op_on(path)?;
         self.has_parent(path)?;
         if self.files.contains_key(path) {
             return Err(Error::from(ErrorKind::AlreadyExists));
@@ -451,9 +460,13 @@ impl HostMut for FakeHost {
     }
 
     fn append(&mut self, path: &Path, bytes: &[u8]) -> Result<()> {
-        let fault = self.op();
-        let half = if fault.is_err() && matches!(self.fault, Fault::Kill(at) | Fault::Fail(at) if at == self.ops) {
-            self.fault = if self.dead { self.fault } else { Fault::None };
+        let fault = self.op_on(path);
+        let now = match self.fault {
+            Fault::Kill(at) | Fault::Fail(at) => at == self.ops,
+            Fault::VarFull(from) => from <= self.ops,
+            Fault::None => false,
+        };
+        let half = if fault.is_err() && now {
             &bytes[..bytes.len() / 2]
         } else if fault.is_err() {
             return fault;
@@ -506,7 +519,7 @@ impl HostMut for FakeHost {
     }
 
     fn make_dir(&mut self, path: &Path, mode: u32) -> Result<()> {
-        self.op()?;
+        self.op_on(path)?;
         self.has_parent(path)?;
         if self.files.contains_key(path) {
             return Err(Error::from(ErrorKind::AlreadyExists));
@@ -526,7 +539,7 @@ impl HostMut for FakeHost {
     }
 
     fn copy_self(&mut self, path: &Path) -> Result<()> {
-        self.op()?;
+        self.op_on(path)?;
         self.write(path.to_str().unwrap_or_default(), 0o700, "binary");
         Ok(())
     }
