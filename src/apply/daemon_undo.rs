@@ -91,9 +91,8 @@ impl DaemonUndo<'_, '_> {
 
     /// The restart of this rollback was already seen through, by a process that died afterwards.
     fn restarted(&self) -> bool {
-        let since = self.journal.records.iter().rposition(|record| match record {
-            Record::Intent { .. } | Record::Done { .. } | Record::RollbackStart { .. } => false,
-            _ => true,
+        let since = self.journal.records.iter().rposition(|record| {
+            !matches!(record, Record::Intent { .. } | Record::Done { .. } | Record::RollbackStart { .. })
         });
         let tail = self.journal.records.iter().skip(since.map_or(0, |at| at + 1));
         tail.rev().find_map(|record| match record {

@@ -190,7 +190,7 @@ impl FakeDocker {
         }
         self.active = "active".into();
         self.started += 1;
-        self.pid = u32::try_from(self.pid()).unwrap();
+        self.pid = u32::try_from(self.pid()).unwrap_or(1);
     }
 
     /// A reload takes live-restore when the key is there; taking the key away changes nothing. Errors stay unseen.

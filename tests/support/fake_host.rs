@@ -20,6 +20,8 @@ pub(crate) enum Fault {
     Kill(usize),
     /// From there on nothing can be written below `/var`: the disk is full.
     VarFull(usize),
+    /// The same, and the process dies at the second number.
+    VarFullKill(usize, usize),
 }
 
 /// One path.
@@ -196,9 +198,9 @@ impl FakeHost {
 
     fn variable(&self, name: &str) -> Vec<String> {
         let texts = ["/etc/default/docker", "/etc/sysconfig/docker"].map(|path| self.text(path).unwrap_or_default());
-        let line =
+        let mut line =
             texts.iter().flat_map(|text| text.lines()).filter_map(|line| line.strip_prefix(name)?.strip_prefix('='));
-        let value = line.last().unwrap_or_default().trim_matches(['"', '\'']);
+        let value = line.next_back().unwrap_or_default().trim_matches(['"', '\'']);
         value.split_whitespace().map(str::to_owned).collect()
     }
 
@@ -254,7 +256,7 @@ impl FakeHost {
         self.ops += 1;
         match self.fault {
             Fault::Fail(at) if at == self.ops => Err(Error::other("input/output error")),
-            Fault::Kill(at) if at == self.ops => {
+            Fault::Kill(at) | Fault::VarFullKill(_, at) if at == self.ops => {
                 self.dead = true;
                 Err(Error::other("killed"))
             }
@@ -265,7 +267,7 @@ impl FakeHost {
     /// An operation that needs room on the disk of its path.
     fn op_on(&mut self, path: &Path) -> Result<()> {
         self.op()?;
-        let full = matches!(self.fault, Fault::VarFull(from) if self.ops >= from);
+        let full = matches!(self.fault, Fault::VarFull(from) | Fault::VarFullKill(from, _) if self.ops >= from);
         if full && path.starts_with("/var") { Err(Error::from(ErrorKind::StorageFull)) } else { Ok(()) }
     }
 
@@ -319,8 +321,8 @@ impl FakeHost {
         0
     }
 
-    fn done(status: i32) -> Result<Answer> {
-        Ok(Answer { status, ..Answer::default() })
+    fn done(status: i32) -> Answer {
+        Answer { status, ..Answer::default() }
     }
 
     fn validate(&mut self, argv: &[String]) -> Result<Answer> {
@@ -331,7 +333,7 @@ impl FakeHost {
                 if config.contains_key("userns-remap") {
                     self.write("/etc/passwd", 0o644, "dockremap:x:999:999::/:/bin/false\n");
                 }
-                Self::done(0)
+                Ok(Self::done(0))
             }
             Err(stderr) => Ok(Answer { status: 1, stdout: String::new(), stderr }),
         }
@@ -463,7 +465,7 @@ impl HostMut for FakeHost {
         let fault = self.op_on(path);
         let now = match self.fault {
             Fault::Kill(at) | Fault::Fail(at) => at == self.ops,
-            Fault::VarFull(from) => from <= self.ops,
+            Fault::VarFull(from) | Fault::VarFullKill(from, _) => from <= self.ops,
             Fault::None => false,
         };
         let half = if fault.is_err() && now {
@@ -562,11 +564,11 @@ impl HostMut for FakeHost {
                 }
             }
             Command::Reload(_) if self.docker.active == "active" => self.jobs.push((now + 700, Job::Reload)),
-            Command::Reload(_) => return Self::done(1),
+            Command::Reload(_) => return Ok(Self::done(1)),
             Command::ResetFailed(_) => self.docker.reset_failed(),
             Command::LoadAuditRules if !self.augenrules => return Err(not_found()),
-            Command::LoadAuditRules if self.audit_enabled == 2 => return Self::done(0),
-            Command::LoadAuditRules => return Self::done(self.load_rules()),
+            Command::LoadAuditRules if self.audit_enabled == 2 => return Ok(Self::done(0)),
+            Command::LoadAuditRules => return Ok(Self::done(self.load_rules())),
             Command::AddAuditRule(rule) => self.kernel_rules.push(rule.clone()),
             Command::RemoveAuditRule(rule) => self.kernel_rules.retain(|have| have != rule),
             Command::ValidateDaemon { argv } => return self.validate(argv),
@@ -591,7 +593,7 @@ impl HostMut for FakeHost {
             }
             Command::DaemonReload | Command::Install { .. } => {}
         }
-        Self::done(0)
+        Ok(Self::done(0))
     }
 
     fn engine_post(&mut self, _socket: &Path, path: &str) -> std::result::Result<Value, EngineError> {

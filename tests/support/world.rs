@@ -1,5 +1,6 @@
 //! A host and a plan for it that has every kind of step.
 
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use seaworthy::apply::{
@@ -10,7 +11,7 @@ use seaworthy::host::{Answer, Host, Node, Recording};
 use seaworthy::plan::{Act, FileChange, FileState, Fingerprint, Part, Plan, Step, Target, Undo};
 use serde_json::{Value, json};
 
-use super::fake_host::FakeHost;
+use super::fake_host::{FakeHost, FakeNode};
 
 pub(crate) const CONFIG: &str = "/etc/docker/daemon.json";
 pub(crate) const RULES: &str = "/etc/audit/rules.d/50-seaworthy-docker.rules";
@@ -18,8 +19,8 @@ pub(crate) const BEFORE: &str = "{\n  \"dns\": [\"10.0.0.2\"]\n}\n";
 pub(crate) const INTERIM: &str = "{\n  \"dns\": [\"10.0.0.2\"],\n  \"live-restore\": true\n}\n";
 pub(crate) const AFTER: &str = "{\n  \"dns\": [\"10.0.0.2\"],\n  \"live-restore\": true,\n  \"icc\": false\n}\n";
 
-fn answer(stdout: &str) -> Option<Answer> {
-    Some(Answer { status: 0, stdout: stdout.into(), stderr: String::new() })
+fn answer(stdout: &str) -> Answer {
+    Answer { status: 0, stdout: stdout.into(), stderr: String::new() }
 }
 
 /// A running Docker host without containers.
@@ -33,7 +34,7 @@ pub(crate) fn host() -> FakeHost {
         ("auditctl -s", answer("enabled 1\n")),
     ];
     let mut recording = Recording { recorded_at: 1_795_000_000, complete: true, ..Recording::default() };
-    recording.answers = answers.into_iter().map(|(key, answer)| (key.to_owned(), answer)).collect();
+    recording.answers = answers.into_iter().map(|(key, answer)| (key.to_owned(), Some(answer))).collect();
     recording.files.insert("/run/systemd/system".into(), Node { list: Some(Vec::new()), ..Node::default() });
     recording.files.insert(
         CONFIG.into(),
@@ -47,11 +48,11 @@ pub(crate) fn host() -> FakeHost {
     host.write("/etc/audit/rules.d/audit.rules", 0o640, "-D\n-b 8192\n-w /etc/passwd -p wa -k id\n");
     host.write("/usr/bin/dockerd", 0o755, "elf");
     host.write("/run/docker.sock", 0o666, "");
-    let socket = host.files.get_mut(std::path::Path::new("/run/docker.sock")).unwrap();
+    let socket = host.files.get_mut(std::path::Path::new("/run/docker.sock")).expect("written above");
     socket.stat.kind = seaworthy::host::FileKind::Socket;
     socket.stat.gid = 998;
     host.write("/etc/environment", 0o664, "PATH=/bin\n");
-    host.files.get_mut(std::path::Path::new("/etc/environment")).unwrap().stat.uid = 1000;
+    host.files.get_mut(std::path::Path::new("/etc/environment")).expect("written above").stat.uid = 1000;
     host
 }
 
@@ -81,7 +82,7 @@ pub(crate) fn of(steps: Vec<Step>) -> Plan {
         "fingerprint": Fingerprint::default(), "accepted": [], "steps": [], "held": [], "disruption": "none",
         "expected_containers": [], "notes": []
     });
-    let plan: Plan = serde_json::from_value(empty).unwrap();
+    let plan: Plan = serde_json::from_value(empty).expect("a plan");
     let argv = ["/usr/sbin/dockerd", "-H", "fd://"].map(str::to_owned).to_vec();
     let target = Target { validate_argv: Some(argv), ..Target::default() };
     Plan { steps, target, ..plan }
@@ -139,7 +140,7 @@ fn edit_key(text: &str, key: &str, value: Option<&Value>) -> std::result::Result
         Some(value) => object.insert(key.into(), value.clone()),
         None => object.shift_remove(key),
     };
-    Ok(serde_json::to_string(&object).unwrap())
+    serde_json::to_string(&object).map_err(|error| error.to_string())
 }
 
 /// How a run is asked for.
@@ -190,4 +191,21 @@ pub(crate) fn undo(host: &mut FakeHost, run: &str) -> Result<RollbackOutcome> {
 /// The processes of all containers.
 pub(crate) fn pids(host: &FakeHost) -> Vec<i64> {
     host.docker.containers.iter().map(|one| one.pid).collect()
+}
+
+pub(crate) fn last(host: &FakeHost) -> String {
+    Store::default().list(host).expect("runs").pop().expect("a run")
+}
+
+pub(crate) fn node(host: &FakeHost, path: &str) -> FakeNode {
+    host.files[Path::new(path)].clone()
+}
+
+/// The host after a rollback, or never touched: everything as before, containers with their processes.
+pub(crate) fn assert_as_before(host: &mut FakeHost, before: &FakeHost, what: &str) {
+    host.revive();
+    assert_eq!(host.state(), before.state(), "{what}");
+    assert_eq!(host.kernel_rules, before.kernel_rules, "{what}");
+    assert_eq!(pids(host), pids(before), "{what}");
+    assert_eq!((host.docker.active.as_str(), host.docker.live_restore()), ("active", false), "{what}");
 }
