@@ -14,7 +14,7 @@ use super::io::At;
 use super::journal::{Journal, Op, Record};
 use super::service::{self, Container, DOCKER, Waiting, Wanted};
 use super::store::Run;
-use crate::error::Result;
+use crate::error::{Failure, Result};
 use crate::host::HostMut;
 use crate::plan::Plan;
 
@@ -61,7 +61,7 @@ pub(super) struct DaemonUndo<'a, 'w> {
     pub(super) finished: bool,
 }
 
-impl DaemonUndo<'_, '_> {
+impl<'a> DaemonUndo<'a, '_> {
     /// Brings daemon.json to its goal and the daemon to what it says.
     pub(super) fn undo(&mut self, needs: Needs) -> Result<()> {
         let here = service::systemd(self.host.as_host());
@@ -116,7 +116,7 @@ impl DaemonUndo<'_, '_> {
             return self.restart_elsewhere(socket);
         }
         let host = self.host.as_host();
-        let up = service::unit(host, DOCKER)?.active == "active";
+        let up = service::up(host);
         let in_force = service::live_restore(host, self.waiting.socket);
         let bracket = self.live_restore_goes() && self.transient(true)?;
         if bracket {
@@ -132,6 +132,9 @@ impl DaemonUndo<'_, '_> {
         let wanted = self.wanted();
         let op = Op::Restart { socket, running: wanted.containers.clone() };
         self.note(Record::Intent { op: op.clone() });
+        if bracket && !self.is_transient(true)? {
+            return Err(Failure::new("daemon.json was changed by someone else meanwhile"));
+        }
         let units: &[&str] = if socket { &["docker.socket", DOCKER] } else { &[DOCKER] };
         let missing = self.waiting.restart(self.host, units, &wanted)?;
         self.left.extend(missing);
@@ -184,13 +187,22 @@ impl DaemonUndo<'_, '_> {
 
     /// Writes the goal's content with live-restore set; false when that is not possible.
     fn transient(&mut self, value: bool) -> Result<bool> {
-        let Some(goal) = self.goal else { return Ok(false) };
-        let Some(text) = with_live_restore(&goal.text(), value) else { return Ok(false) };
-        let access = goal.image.access().unwrap_or(Access { mode: 0o644, uid: 0, gid: 0 });
-        if look(self.host.as_host(), &goal.path, true)? != Image::file(access, text.as_bytes()) {
+        let Some((goal, access, text)) = self.transient_text(value) else { return Ok(false) };
+        if !self.is_transient(value)? {
             goal.write(self.host, self.run, self.journal, text.as_bytes(), access)?;
         }
         Ok(true)
+    }
+
+    fn is_transient(&self, value: bool) -> Result<bool> {
+        let Some((goal, access, text)) = self.transient_text(value) else { return Ok(false) };
+        Ok(look(self.host.as_host(), &goal.path, true)? == Image::file(access, text.as_bytes()))
+    }
+
+    fn transient_text(&self, value: bool) -> Option<(&'a Goal, Access, String)> {
+        let goal = self.goal?;
+        let access = goal.image.access().unwrap_or(Access { mode: 0o644, uid: 0, gid: 0 });
+        Some((goal, access, with_live_restore(&goal.text(), value)?))
     }
 
     fn exact(&mut self) -> Result<()> {

@@ -84,6 +84,9 @@ fn hidden(host: &dyn Host, socket: &Path) -> Vec<String> {
         None => value.as_array().map_or(0, Vec::len),
     };
     let mut held = Vec::new();
+    if !service::up(host) {
+        return vec!["hides-images: could not look, the daemon is stopped".into()];
+    }
     for (answer, word) in host.engine(socket, &paths).into_iter().zip(words) {
         match answer {
             Ok(value) if count(&value) == 0 => {}

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use super::audit_rules;
-use super::daemon_undo::DaemonUndo;
+use super::daemon_undo::{DaemonUndo, Needs};
 use super::goal::Goal;
 use super::history::{State, open_part, state};
 use super::io::lock;
@@ -14,7 +14,7 @@ use super::progress::Progress;
 use super::replace::drop_staged;
 use super::rollback_plan::{ChangedSince, RollbackPlan, draft, read_plan};
 use super::run::disarm;
-use super::service::{self, DOCKER, Deadlines, Waiting, command, systemd};
+use super::service::{self, Deadlines, Waiting, command, systemd};
 use super::store::{Run, Store};
 use crate::error::{Failure, Kind, Result};
 use crate::host::{Command, HostMut};
@@ -176,8 +176,16 @@ pub(super) fn undo_all(
     let mut draft = draft(host.as_host(), run, journal, plan, None, |_, _, _| Err(String::new()))?;
     let foreign: Vec<_> = draft.changed_since.iter().map(|one| one.path.clone()).collect();
     draft.goals.retain(|goal| !foreign.contains(&goal.path));
+    let config_is_foreign = plan.target.config.as_ref().is_some_and(|config| foreign.contains(config));
+    if config_is_foreign {
+        // A start on someone else's daemon.json, without live-restore, would kill containers.
+        draft.needs = Needs::default();
+    }
     let mut undone = undo(host, run, journal, plan, &draft, deadlines, progress);
     undone.left.extend(foreign.iter().map(|path| format!("{} was changed by someone else meanwhile", path.display())));
+    if config_is_foreign {
+        undone.left.push("docker.service was left as it is".into());
+    }
     if undone.errors.is_empty() {
         // The host is as before. That the journal does not say so costs another rollback, which finds nothing to do.
         if let Err(error) = close(host, run, journal, None, &undone) {
@@ -229,8 +237,7 @@ fn undo(
         let reloaded = command(host, &Command::DaemonReload);
         done.keep(reloaded);
     }
-    let up = service::unit(host.as_host(), DOCKER).is_ok_and(|unit| unit.active == "active");
-    if !done.errors.is_empty() && up && draft.needs.restart {
+    if !done.errors.is_empty() && draft.needs.restart && service::up(host.as_host()) {
         // A daemon that runs is not restarted on files of which half are old and half are new.
         done.errors.push(Failure::new("docker.service was left as it runs"));
         return done;

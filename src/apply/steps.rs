@@ -85,7 +85,7 @@ impl Engine<'_, '_> {
                     validate(self.host, &self.run, self.plan, text, &staged)?;
                 }
                 self.intend(intent(vec![image.clone()]))?;
-                replace::put(self.host, &staged, path)
+                replace::put(self.host, &staged, path, found)
             }
             (_, None, Some(from)) => {
                 self.intend(intent(access_images(kind, from, access)))?;
@@ -209,6 +209,7 @@ impl Engine<'_, '_> {
         }
         self.progress.step("restart docker.service");
         self.intend(Op::Restart { socket, running: wanted.containers.clone() })?;
+        self.still_ours()?;
         let units: &[&str] = if socket { &["docker.socket", DOCKER] } else { &[DOCKER] };
         let missing = self.waiting(|waiting, host| waiting.restart(host, units, &wanted))?;
         if missing.is_empty() {
@@ -217,6 +218,17 @@ impl Engine<'_, '_> {
         let mut failure = Failure::new("containers are not as before the restart");
         failure.causes = missing;
         Err(failure)
+    }
+
+    /// A start on a daemon.json that someone else wrote meanwhile, without live-restore, would kill containers.
+    fn still_ours(&self) -> Result<()> {
+        for path in &self.outcome.changed {
+            let Some(image @ Image::Present { sha256: Some(_), .. }) = self.now.get(path) else { continue };
+            if !image.covers(&look(self.host.as_host(), path, true)?) {
+                return Err(Failure::new(format!("{} was changed by someone else meanwhile", path.display())));
+            }
+        }
+        Ok(())
     }
 
     /// With live-restore in force every running container keeps its process; without, those that the plan names run.

@@ -1,10 +1,12 @@
 //! Killed, failed and full at every operation: all or nothing, and nothing lost.
 
+use std::path::Path;
+
 use seaworthy::apply::{Store, unfinished};
 use seaworthy::error::Kind;
 
 use crate::support::fake_host::{FakeHost, Fault};
-use crate::support::world::{AFTER, CONFIG, assert_as_before, busy, last, plan, run, undo};
+use crate::support::world::{AFTER, BEFORE, CONFIG, RULES, assert_as_before, busy, last, pids, plan, run, undo};
 
 fn operations(prepare: impl Fn() -> FakeHost, act: impl Fn(&mut FakeHost)) -> usize {
     let mut host = prepare();
@@ -166,4 +168,67 @@ fn a_rollback_killed_while_the_journal_cannot_be_written_is_still_ours() {
         undo(&mut host, &run).unwrap_or_else(|error| panic!("operation {at}: {error:?}"));
         assert_as_before(&mut host, &busy(), &format!("operation {at}"));
     }
+}
+
+#[test]
+fn what_someone_else_writes_meanwhile_is_not_overwritten() {
+    let mine = "{\"debug\": true}";
+    let last_op = operations(busy, |host| {
+        run(host, &plan()).unwrap();
+    });
+    let (mut incomplete, mut overwritten, mut killed) = (0, 0, Vec::new());
+    for at in 1..last_op {
+        let mut host = busy();
+        host.meddler = Some((at, CONFIG.into(), mine.into()));
+        let result = run(&mut host, &plan());
+        host.revive();
+        if pids(&host) != [901, 902] {
+            // Nor between the last look and systemd's own start.
+            killed.push(at);
+            continue;
+        }
+        if host.text(CONFIG).unwrap() != mine {
+            // Nothing can be looked at between the last look and the rename itself.
+            overwritten += 1;
+            continue;
+        }
+        if let Err(error) = result {
+            assert_eq!(host.text(RULES), None, "operation {at}: the rest is taken back");
+            if error.kind == Kind::Incomplete {
+                incomplete += 1;
+                assert!(error.causes.iter().any(|cause| cause.contains(CONFIG)), "operation {at}: {error:?}");
+            }
+        }
+    }
+    assert!(incomplete > 50, "{incomplete}");
+    assert!(overwritten <= 2, "{overwritten}");
+    assert!(killed.len() <= 2, "{killed:?}");
+}
+
+#[test]
+fn a_daemon_that_runs_is_left_alone_when_a_file_cannot_be_restored() {
+    let mut host = busy();
+    let run = run(&mut host, &plan()).unwrap().run;
+    let node = host.files.get_mut(Path::new(RULES)).unwrap();
+    node.stat.nlink = 2;
+    let error = undo(&mut host, &run).unwrap_err();
+    assert_eq!(error.kind, Kind::Incomplete);
+    assert!(error.causes.iter().any(|cause| cause.starts_with("by hand: rm ")), "{error:?}");
+    assert_eq!((host.docker.started, host.text(CONFIG).unwrap().as_str()), (2, AFTER));
+    host.files.get_mut(Path::new(RULES)).unwrap().stat.nlink = 1;
+    undo(&mut host, &run).unwrap();
+    assert_as_before(&mut host, &busy(), "after the link is gone");
+}
+
+#[test]
+fn a_damaged_backup_is_not_restored() {
+    let mut host = busy();
+    let run = run(&mut host, &plan()).unwrap().run;
+    let backups = host.files.keys().filter(|path| path.to_string_lossy().contains("/backups/"));
+    let backup = backups.map(|path| path.display().to_string()).next().unwrap();
+    host.write(&backup, 0o600, "{}");
+    let before = host.state();
+    let error = undo(&mut host, &run).unwrap_err();
+    assert!(error.message.contains("is damaged"), "{error:?}");
+    assert_eq!(host.state(), before);
 }

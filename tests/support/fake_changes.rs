@@ -17,6 +17,9 @@ impl FakeHost {
             return Err(Error::other("killed"));
         }
         self.ops += 1;
+        if let Some((_, path, text)) = self.meddler.take_if(|(at, _, _)| *at == self.ops) {
+            self.write(&path, 0o644, &text);
+        }
         match self.fault {
             Fault::Fail(at) if at == self.ops => Err(Error::other("input/output error")),
             Fault::Kill(at) | Fault::VarFullKill(_, at) if at == self.ops => {

@@ -59,6 +59,10 @@ pub(crate) struct FakeHost {
     /// Milliseconds since the epoch.
     pub(crate) clock: i64,
     pub(crate) locked_by_other: bool,
+    /// Someone else writes this file at that operation.
+    pub(crate) meddler: Option<(usize, String, String)>,
+    /// The API was asked while the daemon was down, which starts it where docker.socket listens.
+    pub(crate) woken: std::cell::Cell<bool>,
     pub(super) dead: bool,
     pub(super) jobs: Vec<(i64, Job)>,
     recording: Recording,
@@ -89,6 +93,8 @@ impl FakeHost {
             log: Vec::new(),
             clock: recording.recorded_at * 1000,
             locked_by_other: false,
+            meddler: None,
+            woken: std::cell::Cell::new(false),
             dead: false,
             jobs: Vec::new(),
             recording,
@@ -334,6 +340,7 @@ impl Host for FakeHost {
     fn engine(&self, _socket: &Path, paths: &[String]) -> Vec<std::result::Result<Value, EngineError>> {
         let one = |path: &String| {
             if self.docker.active != "active" {
+                self.woken.set(true);
                 return Err(EngineError::Unreachable("connection refused".into()));
             }
             let recorded = self.recording.engine.get(path).cloned();

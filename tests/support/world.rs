@@ -204,6 +204,7 @@ pub(crate) fn node(host: &FakeHost, path: &str) -> FakeNode {
 /// The host after a rollback, or never touched: everything as before, containers with their processes.
 pub(crate) fn assert_as_before(host: &mut FakeHost, before: &FakeHost, what: &str) {
     host.revive();
+    assert!(!host.woken.get(), "{what}: the socket of a stopped daemon was asked");
     assert_eq!(host.state(), before.state(), "{what}");
     assert_eq!(host.kernel_rules, before.kernel_rules, "{what}");
     assert_eq!(pids(host), pids(before), "{what}");
