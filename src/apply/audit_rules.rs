@@ -120,7 +120,8 @@ fn reload(host: &mut dyn HostMut) -> Result<Option<String>> {
 fn filed(host: &dyn Host) -> Vec<String> {
     let names = host.list(Path::new(RULES_D)).unwrap_or_default();
     let read = |name: &String| host.read(&Path::new(RULES_D).join(name)).ok();
-    let texts = names.iter().filter(|name| name.ends_with(".rules")).filter_map(read);
+    let texts =
+        names.iter().filter(|name| Path::new(name).extension().is_some_and(|end| end == "rules")).filter_map(read);
     texts.flat_map(|text| String::from_utf8_lossy(&text).lines().map(str::to_owned).collect::<Vec<_>>()).collect()
 }
 
@@ -129,14 +130,20 @@ fn clears(host: &dyn Host) -> bool {
     filed(host).iter().any(|line| line.trim() == "-D")
 }
 
-/// Loads the rules after our file is as before. `earlier`: rules that have to be there again, beside those that are
-/// there now. Answers with what could not be put right.
-pub(super) fn unload(host: &mut dyn HostMut, expect: &[String], earlier: &[String]) -> Result<Vec<String>> {
+/// Loads the rules after our file is as before. `earlier`: rules that were there before the run; with `restore` they
+/// have to be there again, beside those that are there now. Answers with what could not be put right.
+pub(super) fn unload(
+    host: &mut dyn HostMut,
+    expect: &[String],
+    earlier: &[String],
+    restore: bool,
+) -> Result<Vec<String>> {
     if enabled(host.as_host()) == Some(2) {
         return Ok(vec!["the kernel keeps the audit rules until the next boot".into()]);
     }
     let mut wanted = kernel(host.as_host())?;
-    wanted.extend(earlier.iter().filter(|rule| !wanted.contains(rule)).cloned().collect::<Vec<_>>());
+    let again: Vec<_> = earlier.iter().filter(|rule| restore && !wanted.contains(rule)).cloned().collect();
+    wanted.extend(again);
     let ours: Vec<_> = expect.iter().filter_map(|text| expected(text)).map(|(path, _)| path).collect();
     let own = |rule: &String| !earlier.contains(rule) && watch(rule).is_some_and(|(path, _)| ours.contains(&path));
     wanted.retain(|rule| !own(rule));

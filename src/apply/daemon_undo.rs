@@ -8,11 +8,13 @@
 use serde_json::{Map, Value};
 
 use super::goal::Goal;
-use super::image::{Access, Image};
+use super::hazards;
+use super::image::{Access, Image, look};
+use super::io::At;
 use super::journal::{Journal, Op, Record};
 use super::service::{self, Container, DOCKER, Waiting, Wanted};
 use super::store::Run;
-use crate::error::Result;
+use crate::error::{Failure, Result};
 use crate::host::HostMut;
 use crate::plan::Plan;
 
@@ -55,9 +57,11 @@ pub(super) struct DaemonUndo<'a, 'w> {
     pub(super) left: Vec<String>,
     /// Sentences for the report.
     pub(super) notes: Vec<String>,
+    /// The run was finished: a stopped daemon is someone's wish, not our doing.
+    pub(super) finished: bool,
 }
 
-impl DaemonUndo<'_, '_> {
+impl<'a> DaemonUndo<'a, '_> {
     /// Brings daemon.json to its goal and the daemon to what it says.
     pub(super) fn undo(&mut self, needs: Needs) -> Result<()> {
         let here = service::systemd(self.host.as_host());
@@ -74,7 +78,7 @@ impl DaemonUndo<'_, '_> {
             }
             return Ok(());
         }
-        if !needs.restart && now != "active" {
+        if now != "active" && (!needs.restart || (self.finished && now == "inactive")) {
             return self.exact();
         }
         if needs.restart && !self.restarted() {
@@ -87,10 +91,8 @@ impl DaemonUndo<'_, '_> {
 
     /// The restart of this rollback was already seen through, by a process that died afterwards.
     fn restarted(&self) -> bool {
-        let since = self.journal.records.iter().rposition(|record| match record {
-            Record::RollbackDone { .. } | Record::Commit { .. } | Record::Applied { .. } => true,
-            Record::Intent { .. } | Record::Done { .. } | Record::RollbackStart { .. } => false,
-            _ => true,
+        let since = self.journal.records.iter().rposition(|record| {
+            !matches!(record, Record::Intent { .. } | Record::Done { .. } | Record::RollbackStart { .. })
         });
         let tail = self.journal.records.iter().skip(since.map_or(0, |at| at + 1));
         tail.rev().find_map(|record| match record {
@@ -110,8 +112,11 @@ impl DaemonUndo<'_, '_> {
     }
 
     fn restart(&mut self, socket: bool) -> Result<()> {
+        if self.switches_userns() {
+            return self.restart_elsewhere(socket);
+        }
         let host = self.host.as_host();
-        let up = service::unit(host, DOCKER)?.active == "active";
+        let up = service::up(host);
         let in_force = service::live_restore(host, self.waiting.socket);
         let bracket = self.live_restore_goes() && self.transient(true)?;
         if bracket {
@@ -127,6 +132,9 @@ impl DaemonUndo<'_, '_> {
         let wanted = self.wanted();
         let op = Op::Restart { socket, running: wanted.containers.clone() };
         self.note(Record::Intent { op: op.clone() });
+        if bracket && !self.is_transient(true)? {
+            return Err(Failure::new("daemon.json was changed by someone else meanwhile"));
+        }
         let units: &[&str] = if socket { &["docker.socket", DOCKER] } else { &[DOCKER] };
         let missing = self.waiting.restart(self.host, units, &wanted)?;
         self.left.extend(missing);
@@ -134,6 +142,34 @@ impl DaemonUndo<'_, '_> {
         if bracket {
             self.set_live_restore(false)?;
         }
+        Ok(())
+    }
+
+    fn switches_userns(&self) -> bool {
+        self.goal.is_some_and(|goal| hazards::switches_userns(self.host.as_host(), std::slice::from_ref(goal)))
+    }
+
+    /// A restart into another data root: a daemon that starts there does not find the containers of this one, and
+    /// live-restore would leave them as orphans. They are stopped, which was accepted, or there are none.
+    fn restart_elsewhere(&mut self, socket: bool) -> Result<()> {
+        if service::live_restore(self.host.as_host(), self.waiting.socket) == Some(true) && self.live_restore_goes() {
+            // Off by reload in the file as it is now: the old content comes with the restart.
+            let Some(goal) = self.goal else { return self.exact() };
+            let now = String::from_utf8_lossy(&self.host.read(&goal.path).at("read", &goal.path)?).into_owned();
+            if let (Some(text), Some(access)) =
+                (with_live_restore(&now, false), look(self.host.as_host(), &goal.path, false)?.access())
+            {
+                goal.write(self.host, self.run, self.journal, text.as_bytes(), access)?;
+                self.host_reload(false)?;
+            }
+        }
+        self.exact()?;
+        let wanted = Wanted::from(self.journal.before(), Vec::new(), false);
+        let op = Op::Restart { socket, running: Vec::new() };
+        self.note(Record::Intent { op: op.clone() });
+        let units: &[&str] = if socket { &["docker.socket", DOCKER] } else { &[DOCKER] };
+        self.waiting.restart(self.host, units, &wanted)?;
+        self.note(Record::Done { op });
         Ok(())
     }
 
@@ -151,13 +187,22 @@ impl DaemonUndo<'_, '_> {
 
     /// Writes the goal's content with live-restore set; false when that is not possible.
     fn transient(&mut self, value: bool) -> Result<bool> {
-        let Some(goal) = self.goal else { return Ok(false) };
-        let Some(text) = with_live_restore(&goal.text(), value) else { return Ok(false) };
-        let access = goal.image.access().unwrap_or(Access { mode: 0o644, uid: 0, gid: 0 });
-        if super::image::look(self.host.as_host(), &goal.path, true)? != Image::file(access, text.as_bytes()) {
+        let Some((goal, access, text)) = self.transient_text(value) else { return Ok(false) };
+        if !self.is_transient(value)? {
             goal.write(self.host, self.run, self.journal, text.as_bytes(), access)?;
         }
         Ok(true)
+    }
+
+    fn is_transient(&self, value: bool) -> Result<bool> {
+        let Some((goal, access, text)) = self.transient_text(value) else { return Ok(false) };
+        Ok(look(self.host.as_host(), &goal.path, true)? == Image::file(access, text.as_bytes()))
+    }
+
+    fn transient_text(&self, value: bool) -> Option<(&'a Goal, Access, String)> {
+        let goal = self.goal?;
+        let access = goal.image.access().unwrap_or(Access { mode: 0o644, uid: 0, gid: 0 });
+        Some((goal, access, with_live_restore(&goal.text(), value)?))
     }
 
     fn exact(&mut self) -> Result<()> {

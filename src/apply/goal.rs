@@ -115,10 +115,11 @@ impl Goal {
         bytes: &[u8],
         access: Access,
     ) -> Result<()> {
+        let found = look(host.as_host(), &self.path, true)?;
         let content = Content { bytes, access, xattrs: &self.xattrs };
         let staged = replace::stage(host, &self.path, &run.id, &content)?;
         intend(host, journal, &self.path, vec![Image::file(access, bytes)]);
-        replace::put(host, &staged, &self.path)
+        replace::put(host, &staged, &self.path, &found)
     }
 
     fn remove(&self, host: &mut dyn HostMut, journal: &mut Journal, found: &Image) -> Result<Option<String>> {

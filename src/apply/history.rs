@@ -209,5 +209,5 @@ pub fn summary(host: &dyn Host, store: &Store, id: &str) -> Result<Option<RunSum
 /// # Errors
 /// When it cannot be read.
 pub fn plan_of(host: &dyn Host, store: &Store, id: &str) -> Result<Plan> {
-    super::rollback::read_plan(host, &store.open(host, id)?)
+    super::rollback_plan::read_plan(host, &store.open(host, id)?)
 }

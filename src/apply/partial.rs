@@ -1,15 +1,13 @@
-//! Taking one check of a run back, where it shares files with others; and what a rollback can hurt.
+//! Taking one check of a run back, where it shares files with others.
 
 use std::path::Path;
 
 use serde_json::Value;
 
-use super::daemon_undo::with_live_restore;
 use super::goal::{Goal, whole};
 use super::image::{Image, look};
 use super::io::At;
 use super::journal::{Journal, Record};
-use super::service;
 use super::store::Run;
 use crate::error::{Failure, Result};
 use crate::host::Host;
@@ -47,7 +45,7 @@ pub(super) fn goals(
         if sharers.iter().all(|one| *one == check || gone.contains(one)) {
             goals.push(goal);
         } else {
-            goals.extend(share(host, plan, goal, check, &gone, edit_key)?);
+            goals.extend(share(host, plan, &goal, check, &gone, edit_key)?);
         }
     }
     Ok(goals)
@@ -67,7 +65,7 @@ fn sharers<'a>(plan: &'a Plan, path: &Path) -> Vec<&'a str> {
 fn share(
     host: &dyn Host,
     plan: &Plan,
-    goal: Goal,
+    goal: &Goal,
     check: &str,
     gone: &[&str],
     edit_key: KeyEdit,
@@ -95,7 +93,7 @@ fn share(
         match &part.undo {
             Undo::DaemonKey { key, before } => {
                 let needed = |part: &&Part| matches!(&part.undo, Undo::DaemonKey { key: other, .. } if other == key);
-                if !others.iter().filter(standing).any(|part| needed(part)) {
+                if !others.iter().filter(standing).any(needed) {
                     text = edit_key(&text, key, before.as_ref()).map_err(|why| cannot(&why))?;
                 }
             }
@@ -179,59 +177,6 @@ pub(super) fn made_dir(plan: &Plan, path: &Path) -> bool {
             && matches!(change.after, FileState::Present { dir: true, .. })
     };
     super::prepare::changes(plan).any(makes)
-}
-
-/// What a rollback of a finished run would hurt now.
-pub(super) fn hazards(host: &dyn Host, plan: &Plan, goals: &[Goal], restart: bool) -> Vec<String> {
-    let mut held = Vec::new();
-    if !service::systemd(host) || !restart {
-        return held;
-    }
-    let socket = &plan.target.socket;
-    let remapped = |text: &str| text.contains("userns-remap");
-    let switches = goals.iter().filter(|goal| goal.reads()).any(|goal| {
-        let now = host.read(&goal.path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
-        remapped(&now) != remapped(&goal.text())
-    });
-    if switches {
-        held.extend(hidden(host, socket));
-    }
-    let running = service::running(host, socket);
-    let keeps = service::live_restore(host, socket) == Some(true)
-        || goals.iter().any(|goal| {
-            !plan.target.live_restore_is_flag
-                && plan.target.config.as_ref() == Some(&goal.path)
-                && with_live_restore(&goal.text(), true).is_some()
-        });
-    // With live-restore as a flag, the start after the rollback is without it.
-    let keeps = keeps && !plan.target.live_restore_is_flag;
-    match running {
-        Some(running) if !keeps && !running.is_empty() => {
-            let names: Vec<_> = running.iter().map(|one| one.name.as_str()).collect();
-            held.push(format!("stops-containers: {}", names.join(", ")));
-        }
-        _ => {}
-    }
-    held
-}
-
-/// Images, containers and volumes that vanish from view with userns-remap.
-fn hidden(host: &dyn Host, socket: &Path) -> Vec<String> {
-    let paths = ["/containers/json?all=true", "/images/json", "/volumes"].map(str::to_owned);
-    let words = ["containers", "images", "volumes"];
-    let count = |value: &Value| match value.get("Volumes") {
-        Some(volumes) => volumes.as_array().map_or(0, Vec::len),
-        None => value.as_array().map_or(0, Vec::len),
-    };
-    let mut held = Vec::new();
-    for (answer, word) in host.engine(socket, &paths).into_iter().zip(words) {
-        match answer {
-            Ok(value) if count(&value) == 0 => {}
-            Ok(value) => held.push(format!("hides-images: {} {word}", count(&value))),
-            Err(_) => held.push(format!("hides-images: could not look for {word}")),
-        }
-    }
-    held
 }
 
 #[cfg(test)]

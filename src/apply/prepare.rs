@@ -34,6 +34,7 @@ pub(super) fn about_content(change: &FileChange) -> bool {
 /// # Errors
 /// Refuses, naming each path that differs, and each that must not be replaced.
 pub(super) fn drift(host: &dyn Host, plan: &Plan) -> Result<BTreeMap<PathBuf, Image>> {
+    same_machine(host, plan)?;
     let mut now = BTreeMap::new();
     let mut differ = Vec::new();
     for change in changes(plan) {
@@ -56,6 +57,16 @@ pub(super) fn drift(host: &dyn Host, plan: &Plan) -> Result<BTreeMap<PathBuf, Im
         failure = failure.because(format!("{}: planned on {planned}, found {found}", path.display()));
     }
     Err(failure.host("unchanged").hint("run `seaworthy plan` and review the new diff"))
+}
+
+/// A plan is for the machine that it was made on.
+fn same_machine(host: &dyn Host, plan: &Plan) -> Result<()> {
+    let Some(planned) = &plan.fingerprint.machine_id else { return Ok(()) };
+    let here = host.read(Path::new("/etc/machine-id")).unwrap_or_default();
+    if String::from_utf8_lossy(&here).trim() == planned.trim() {
+        return Ok(());
+    }
+    Err(Failure::refused("plan was made on another machine").host("unchanged").hint("run `seaworthy plan` here"))
 }
 
 /// Changes that no planner makes, but a plan file could hold.

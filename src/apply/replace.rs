@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::image::{Access, Image, ImageKind};
+use super::image::{Access, Image, ImageKind, look};
 use super::io::{At, sync_parent};
 use crate::error::{Failure, Result};
 use crate::host::{FileKind, Host, HostMut};
@@ -14,7 +14,7 @@ pub(super) struct Content<'a> {
     pub(super) xattrs: &'a [(String, Vec<u8>)],
 }
 
-/// The candidate beside its target: a rename stays within one directory, one file system and one SELinux type.
+/// The candidate beside its target: a rename stays within one directory, one file system and one `SELinux` type.
 pub(super) fn staged_path(path: &Path, run: &str) -> PathBuf {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     path.with_file_name(format!(".{name}.seaworthy-{run}"))
@@ -47,8 +47,13 @@ pub(super) fn drop_staged(host: &mut dyn HostMut, path: &Path, run: &str) -> Res
     Ok(())
 }
 
-/// Puts a candidate in its place.
-pub(super) fn put(host: &mut dyn HostMut, staged: &Path, path: &Path) -> Result<()> {
+/// Puts a candidate in its place, if that is still as it was when the candidate was made.
+pub(super) fn put(host: &mut dyn HostMut, staged: &Path, path: &Path, found: &Image) -> Result<()> {
+    let content = matches!(found, Image::Present { sha256: Some(_), .. });
+    if look(host.as_host(), path, content)? != *found {
+        host.remove(staged).at("removed", staged)?;
+        return Err(Failure::new(format!("{} was changed by someone else meanwhile", path.display())));
+    }
     host.rename(staged, path).at("replaced", path)?;
     sync_parent(host, path)
 }

@@ -5,20 +5,20 @@ use std::path::PathBuf;
 
 use super::audit_rules;
 use super::daemon_undo::{DaemonUndo, Needs};
-use super::goal::{Goal, Standing, whole};
+use super::goal::Goal;
 use super::history::{State, open_part, state};
-use super::image::Image;
-use super::io::{At, lock};
+use super::io::lock;
 use super::journal::{Journal, Op, Record, Who};
-use super::partial::{self, KeyEdit};
+use super::partial::{KeyEdit, made_dir};
 use super::progress::Progress;
 use super::replace::drop_staged;
+use super::rollback_plan::{ChangedSince, RollbackPlan, draft, read_plan};
 use super::run::disarm;
-use super::service::{Deadlines, Waiting, command, describe, systemd};
+use super::service::{self, Deadlines, Waiting, command, systemd};
 use super::store::{Run, Store};
 use crate::error::{Failure, Kind, Result};
-use crate::host::{Command, Host, HostMut};
-use crate::plan::{Act, FileChange, FileState, Plan};
+use crate::host::{Command, HostMut};
+use crate::plan::Plan;
 
 /// How a run is rolled back.
 #[derive(Clone, Debug)]
@@ -39,41 +39,6 @@ pub struct RollbackOptions {
     pub edit_key: KeyEdit,
 }
 
-/// What a rollback would do.
-#[derive(Clone, Debug)]
-pub struct RollbackPlan {
-    /// Id of the run.
-    pub run: String,
-    /// Paths: `before` is now, `after` as it will be. Content that is not UTF-8 is shown with replacements.
-    pub changes: Vec<FileChange>,
-    /// Commands, in order, as a person would type them.
-    pub actions: Vec<String>,
-    /// Paths that were changed since; they need `--force`.
-    pub changed_since: Vec<ChangedSince>,
-    /// What would be hurt, with names; needs `--force`.
-    pub held: Vec<String>,
-    /// What stays.
-    pub notes: Vec<String>,
-    pub(super) goals: Vec<Goal>,
-    needs: Needs,
-    audit: Option<Vec<String>>,
-    daemon_reload: bool,
-    disable: Vec<Command>,
-}
-
-/// A path that is no longer what the run left.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChangedSince {
-    /// The path.
-    pub path: PathBuf,
-    /// Before the run.
-    pub before: String,
-    /// As the run left it.
-    pub ours: String,
-    /// Now.
-    pub now: String,
-}
-
 /// What a rollback did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RollbackOutcome {
@@ -86,182 +51,20 @@ pub struct RollbackOutcome {
 }
 
 /// The end of a rollback.
+#[derive(Default)]
 pub(super) struct Undone {
-    /// What a person has to look at.
+    /// What a person has to look at; the run counts as undone.
     pub(super) left: Vec<String>,
-    notes: Vec<String>,
+    /// What failed: the run stays unfinished, and rollback can be run again.
+    pub(super) errors: Vec<Failure>,
+    /// What stays, or was not perfect.
+    pub(super) notes: Vec<String>,
 }
 
-/// Plans a rollback: of the whole run, or of one check.
-///
-/// # Errors
-/// When the run or its journal cannot be read, or the check's share cannot be told from others'.
-pub fn plan_rollback(
-    host: &dyn Host,
-    store: &Store,
-    id: &str,
-    check: Option<&str>,
-    edit_key: KeyEdit,
-) -> Result<RollbackPlan> {
-    let run = store.open(host, id)?;
-    let journal = Journal::open(host, &run)?;
-    if !journal.records.contains(&Record::Prepared) {
-        // Nothing was changed, and the plan itself may be half written.
-        return Ok(RollbackPlan::empty(&run));
-    }
-    let plan = read_plan(host, &run)?;
-    draft(host, &run, &journal, &plan, check, edit_key)
-}
-
-pub(super) fn read_plan(host: &dyn Host, run: &Run) -> Result<Plan> {
-    let text = host.read(&run.plan()).at("read", &run.plan())?;
-    serde_json::from_slice(&text)
-        .map_err(|error| Failure::of(Kind::Incomplete, format!("{} is damaged", run.plan().display())).because(error))
-}
-
-fn draft(
-    host: &dyn Host,
-    run: &Run,
-    journal: &Journal,
-    plan: &Plan,
-    check: Option<&str>,
-    edit_key: KeyEdit,
-) -> Result<RollbackPlan> {
-    let mut draft = RollbackPlan::empty(run);
-    let concerns = |act: &dyn Fn(&Act) -> bool| {
-        plan.steps
-            .iter()
-            .any(|step| act(&step.act) && check.is_none_or(|check| step.checks.iter().any(|one| one == check)))
-    };
-    draft.goals = match check {
-        None => whole(host, run, journal)?,
-        Some(check) => partial::goals(host, run, journal, plan, check, edit_key)?,
-    };
-    for op in journal.begun() {
-        match op {
-            Op::Restart { socket, .. } if concerns(&|act| matches!(act, Act::RestartDocker | Act::RestartSocket)) => {
-                draft.needs.restart = true;
-                draft.needs.socket |= *socket;
-            }
-            Op::Reload if concerns(&|act| matches!(act, Act::LiveRestoreFirst(_))) => draft.needs.reload = true,
-            Op::LoadAuditRules if concerns(&|act| matches!(act, Act::LoadAuditRules { .. })) => {
-                draft.audit = Some(partial::watches(plan, check));
-            }
-            Op::DaemonReload if concerns(&|act| *act == Act::DaemonReload) => draft.daemon_reload = true,
-            Op::Run { command } => draft.service(journal, plan, command, check),
-            _ => {}
-        }
-    }
-    draft.describe(host, journal, plan);
-    if matches!(state(&journal.records), State::Committed | State::Unconfirmed { .. }) {
-        draft.held = partial::hazards(host, plan, &draft.goals, draft.needs.restart);
-    }
-    Ok(draft)
-}
-
-impl RollbackPlan {
-    fn empty(run: &Run) -> Self {
-        Self {
-            run: run.id.clone(),
-            changes: Vec::new(),
-            actions: Vec::new(),
-            changed_since: Vec::new(),
-            held: Vec::new(),
-            notes: Vec::new(),
-            goals: Vec::new(),
-            needs: Needs::default(),
-            audit: None,
-            daemon_reload: false,
-            disable: Vec::new(),
-        }
-    }
-
-    /// Whether there is nothing to do.
-    pub fn is_empty(&self) -> bool {
-        self.changes.is_empty() && self.actions.is_empty()
-    }
-
-    /// How a command of the plan is taken back.
-    fn service(&mut self, journal: &Journal, plan: &Plan, done: &Command, check: Option<&str>) {
-        let alone = plan
-            .steps
-            .iter()
-            .filter(|step| step.act == Act::Run(done.clone()))
-            .all(|step| check.is_none_or(|check| step.checks.iter().all(|one| one == check)));
-        if !alone {
-            return;
-        }
-        let before = journal.before().map(|before| &before.units);
-        let was = |unit: &str| before.and_then(|units| units.get(unit)).cloned().unwrap_or_default();
-        match done {
-            Command::Enable(unit) if was(unit).0 == "disabled" => self.disable.push(Command::Disable(unit.clone())),
-            // auditd refuses to be stopped by systemd, and a host without it is worse off.
-            Command::Start(unit) if unit == "auditd.service" && was(unit).1 != "active" => {
-                self.notes.push("auditd.service keeps running until the next boot".into());
-            }
-            Command::Start(unit) if was(unit).1 == "inactive" => self.disable.push(Command::Stop(unit.clone())),
-            Command::Install { argv } => self.notes.push(format!("packages stay: {}", argv.join(" "))),
-            _ => {}
-        }
-    }
-
-    /// Fills in what is shown.
-    fn describe(&mut self, host: &dyn Host, journal: &Journal, plan: &Plan) {
-        for goal in &self.goals {
-            let standing = goal.standing(host, journal, plan);
-            if standing == Standing::There {
-                continue;
-            }
-            let planned = super::prepare::changes(plan).filter(|change| change.path == goal.path).last();
-            if let Standing::Foreign(now) = standing {
-                let ours = planned.map(|change| Image::planned(&change.after, &goal.image).to_string());
-                let before = goal.image.to_string();
-                let ours = ours.unwrap_or_default();
-                self.changed_since.push(ChangedSince { path: goal.path.clone(), before, ours, now });
-            }
-            self.changes.push(FileChange {
-                path: goal.path.clone(),
-                before: shown(host, goal),
-                after: goal.state(),
-                interim: None,
-                secret: planned.is_some_and(|change| change.secret),
-            });
-        }
-        let mut actions = Vec::new();
-        if self.daemon_reload {
-            actions.push(Command::DaemonReload);
-        }
-        if self.needs.restart {
-            actions.push(Command::Restart(super::service::DOCKER.into()));
-        } else if self.needs.reload {
-            actions.push(Command::Reload(super::service::DOCKER.into()));
-        }
-        if self.audit.is_some() {
-            actions.push(Command::LoadAuditRules);
-        }
-        actions.extend(self.disable.iter().cloned());
-        self.actions = actions.iter().map(describe).collect();
-    }
-}
-
-impl Goal {
-    fn state(&self) -> FileState {
-        let Some(access) = self.image.access() else { return FileState::Absent };
-        let content = self.bytes.as_ref().map(|_| self.text());
-        FileState::Present { dir: self.is_dir(), mode: access.mode, uid: access.uid, gid: access.gid, content }
-    }
-}
-
-/// The host's path in the form of a plan.
-fn shown(host: &dyn Host, goal: &Goal) -> FileState {
-    let Ok(stat) = host.stat(&goal.path) else { return FileState::Absent };
-    let content = if goal.reads() { host.read(&goal.path).ok() } else { None };
-    FileState::Present {
-        dir: stat.kind == crate::host::FileKind::Dir,
-        mode: stat.mode,
-        uid: stat.uid,
-        gid: stat.gid,
-        content: content.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
+impl Undone {
+    /// Keeps an error and goes on: the rest of the host has to come back all the same.
+    fn keep<T>(&mut self, result: Result<T>) -> Option<T> {
+        result.map_err(|error| self.errors.push(error)).ok()
     }
 }
 
@@ -304,29 +107,41 @@ pub fn rollback(
     outcome.restored = draft.changes.iter().map(|change| change.path.clone()).collect();
     let start = Record::RollbackStart { when: host.now(), who: options.who.clone(), check: options.only_check.clone() };
     journal.record(host, start).map_err(|error| error.host("unchanged"))?;
-    let undone = undo(host, &run, &mut journal, &plan, &draft, options.deadlines, progress);
-    let undone = undone.and_then(|undone| {
-        close(host, &run, &mut journal, options.only_check.clone(), &undone)?;
-        Ok(undone)
-    });
-    match undone {
-        Ok(Undone { left, notes }) if left.is_empty() => {
-            outcome.notes.extend(draft.notes);
-            outcome.notes.extend(notes);
-            Ok(outcome)
-        }
-        Ok(Undone { left, .. }) => {
-            let failure = Failure::of(Kind::Incomplete, format!("run {} is rolled back, but not all is well", run.id));
-            Err(left.into_iter().fold(failure, Failure::because).host("files are as before the run"))
-        }
-        Err(error) => {
-            let failure = Failure { kind: Kind::Incomplete, ..error };
-            Err(manual(&journal, &run)
-                .into_iter()
-                .fold(failure, Failure::because)
-                .host(format!("rollback of run {} is incomplete", run.id)))
-        }
+    let mut undone = undo(host, &run, &mut journal, &plan, &draft, options.deadlines, progress);
+    if undone.errors.is_empty() {
+        let closed = close(host, &run, &mut journal, options.only_check.clone(), &undone);
+        undone.keep(closed);
     }
+    finish(undone, &journal, &run, &mut outcome)?;
+    outcome.notes.extend(draft.notes);
+    Ok(outcome)
+}
+
+/// The failure of a rollback on demand, if it is one.
+fn finish(undone: Undone, journal: &Journal, run: &Run, outcome: &mut RollbackOutcome) -> Result<()> {
+    let Undone { left, errors, notes } = undone;
+    if let Some(failure) = merge(errors) {
+        let failure = left.into_iter().chain(manual(journal, run)).fold(failure, Failure::because);
+        return Err(failure
+            .host(format!("rollback of run {} is incomplete", run.id))
+            .hint(format!("run `seaworthy rollback {}` again", run.id)));
+    }
+    if !left.is_empty() {
+        let failure = Failure::of(Kind::Incomplete, format!("run {} is rolled back, but not all is well", run.id));
+        return Err(left.into_iter().fold(failure, Failure::because).host("files are as before the run"));
+    }
+    outcome.notes.extend(notes);
+    Ok(())
+}
+
+/// Several failures as one: the first, with the others as causes.
+pub(super) fn merge(errors: Vec<Failure>) -> Option<Failure> {
+    let mut errors = errors.into_iter();
+    let first = Failure { kind: Kind::Incomplete, ..errors.next()? };
+    Some(errors.fold(first, |failure, other| {
+        let failure = failure.because(&other);
+        other.causes.into_iter().fold(failure, Failure::because)
+    }))
 }
 
 fn refuse(draft: &RollbackPlan) -> Result<()> {
@@ -361,12 +176,22 @@ pub(super) fn undo_all(
     let mut draft = draft(host.as_host(), run, journal, plan, None, |_, _, _| Err(String::new()))?;
     let foreign: Vec<_> = draft.changed_since.iter().map(|one| one.path.clone()).collect();
     draft.goals.retain(|goal| !foreign.contains(&goal.path));
-    let mut undone = undo(host, run, journal, plan, &draft, deadlines, progress)?;
-    undone.left.extend(foreign.iter().map(|path| format!("{} was changed by someone else meanwhile", path.display())));
-    for saved in journal.backups().map(|saved| saved.path.clone()).collect::<Vec<_>>() {
-        drop_staged(host, &saved, &run.id)?;
+    let config_is_foreign = plan.target.config.as_ref().is_some_and(|config| foreign.contains(config));
+    if config_is_foreign {
+        // A start on someone else's daemon.json, without live-restore, would kill containers.
+        draft.needs = Needs::default();
     }
-    close(host, run, journal, None, &undone)?;
+    let mut undone = undo(host, run, journal, plan, &draft, deadlines, progress);
+    undone.left.extend(foreign.iter().map(|path| format!("{} was changed by someone else meanwhile", path.display())));
+    if config_is_foreign {
+        undone.left.push("docker.service was left as it is".into());
+    }
+    if undone.errors.is_empty() {
+        // The host is as before. That the journal does not say so costs another rollback, which finds nothing to do.
+        if let Err(error) = close(host, run, journal, None, &undone) {
+            undone.notes.push(format!("{error}: run `seaworthy rollback {}` once more", run.id));
+        }
+    }
     Ok(undone)
 }
 
@@ -394,21 +219,28 @@ fn undo(
     draft: &RollbackPlan,
     deadlines: Deadlines,
     progress: &mut dyn Progress,
-) -> Result<Undone> {
+) -> Undone {
+    let mut done = Undone::default();
     for saved in journal.backups().map(|saved| saved.path.clone()).collect::<Vec<_>>() {
-        drop_staged(host, &saved, &run.id)?;
+        let dropped = drop_staged(host, &saved, &run.id);
+        done.keep(dropped);
     }
-    let mut done = Undone { left: Vec::new(), notes: Vec::new() };
     let config = plan.target.config.as_ref();
     // A directory that the run made goes last, when what it made inside is gone.
-    let (dirs, files): (Vec<&Goal>, Vec<&Goal>) =
-        draft.goals.iter().partition(|goal| super::partial::made_dir(plan, &goal.path));
+    let (dirs, files): (Vec<&Goal>, Vec<&Goal>) = draft.goals.iter().partition(|goal| made_dir(plan, &goal.path));
     for goal in files.iter().filter(|goal| Some(&goal.path) != config) {
         progress.step(&format!("restore {}", goal.path.display()));
-        done.notes.extend(goal.reach(host, run, journal)?);
+        let note = goal.reach(host, run, journal);
+        done.notes.extend(done_note(&mut done.errors, note));
     }
     if draft.daemon_reload && systemd(host.as_host()) {
-        command(host, &Command::DaemonReload)?;
+        let reloaded = command(host, &Command::DaemonReload);
+        done.keep(reloaded);
+    }
+    if !done.errors.is_empty() && draft.needs.restart && service::up(host.as_host()) {
+        // A daemon that runs is not restarted on files of which half are old and half are new.
+        done.errors.push(Failure::new("docker.service was left as it runs"));
+        return done;
     }
     if draft.needs.restart || draft.needs.reload {
         progress.step("bring docker.service back");
@@ -416,25 +248,35 @@ fn undo(
     let waiting = Waiting { socket: &plan.target.socket, deadlines, interrupt: None, progress };
     let goal = files.iter().find(|goal| Some(&goal.path) == config).copied();
     let (left, notes) = (Vec::new(), Vec::new());
-    let mut daemon = DaemonUndo { host, run, journal, plan, goal, waiting, left, notes };
-    daemon.undo(draft.needs)?;
+    let finished = draft.finished;
+    let mut daemon =
+        DaemonUndo { host: &mut *host, run, journal: &mut *journal, plan, goal, waiting, left, notes, finished };
+    let undone = daemon.undo(draft.needs);
     done.left.append(&mut daemon.left);
     done.notes.append(&mut daemon.notes);
-    unload_rules(host, journal, draft, &mut done)?;
+    done.keep(undone);
+    let unloaded = unload_rules(host, journal, draft);
+    done.notes.extend(done_note(&mut done.errors, unloaded).into_iter().flatten());
     for undo in draft.disable.iter().filter(|_| systemd(host.as_host())).collect::<Vec<_>>() {
-        command(host, undo)?;
+        let ran = command(host, undo);
+        done.keep(ran);
     }
     for goal in dirs {
-        done.notes.extend(goal.reach(host, run, journal)?);
+        let note = goal.reach(host, run, journal);
+        done.notes.extend(done_note(&mut done.errors, note));
     }
-    Ok(done)
+    done
 }
 
-fn unload_rules(host: &mut dyn HostMut, journal: &Journal, draft: &RollbackPlan, done: &mut Undone) -> Result<()> {
-    let Some(expect) = draft.audit.as_ref().filter(|_| !host.offline()) else { return Ok(()) };
+/// The note of something that worked; else its error is kept.
+fn done_note<T>(errors: &mut Vec<Failure>, result: Result<Option<T>>) -> Option<T> {
+    result.map_err(|error| errors.push(error)).ok().flatten()
+}
+
+fn unload_rules(host: &mut dyn HostMut, journal: &Journal, draft: &RollbackPlan) -> Result<Option<Vec<String>>> {
+    let Some(expect) = draft.audit.as_ref().filter(|_| !host.offline()) else { return Ok(None) };
     let before = journal.before().and_then(|before| before.audit_rules.clone()).unwrap_or_default();
-    done.notes.extend(audit_rules::unload(host, expect, &before)?);
-    Ok(())
+    audit_rules::unload(host, expect, &before, !draft.finished).map(Some)
 }
 
 /// What a person can type when a rollback could not be completed.

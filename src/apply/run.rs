@@ -11,7 +11,7 @@ use super::io::{At, lock, write_new};
 use super::journal::{JOURNAL_SCHEMA, Journal, Op, Record, Who};
 use super::prepare::{about_content, changes, drift, validate_all};
 use super::progress::{Interrupt, Progress};
-use super::rollback::{Undone, manual, undo_all};
+use super::rollback::{Undone, manual, merge, undo_all};
 use super::service::{Deadlines, command, snapshot, systemd};
 use super::store::{Run, Store};
 use crate::error::{Failure, Kind, Result};
@@ -266,40 +266,35 @@ impl Engine<'_, '_> {
     /// Undoes what was done and says how the host stands.
     fn take_back(self, error: Failure) -> Failure {
         let Self { host, run, mut journal, plan, options, progress, .. } = self;
-        let changed = journal.begun().any(|op| !matches!(op, Op::Run { command: Command::Install { .. } }));
+        let installs = |op: &Op| matches!(op, Op::Run { command: Command::Install { .. } });
+        let changed = journal.begun().any(|op| !installs(op));
+        let unchanged = if journal.begun().any(installs) { "unchanged, but for packages" } else { "unchanged" };
         progress.step("roll back");
         let who = options.who.clone();
         let undone = undo_all(host, &run, &mut journal, plan, who, options.deadlines, progress);
-        match undone {
-            Ok(Undone { left, .. }) if left.is_empty() => {
-                let kind = match error.kind {
-                    Kind::Refused => Kind::Refused,
-                    _ if changed => Kind::RolledBack,
-                    other => other,
-                };
-                let stands = if changed { format!("rolled back (run {})", run.id) } else { "unchanged".into() };
-                Failure { kind, ..error }.host(stands)
+        let (mut left, notes) = match undone {
+            Ok(Undone { left, errors, notes }) => {
+                let failed = merge(errors).into_iter().flat_map(|error| {
+                    std::iter::once(format!("rollback: {error}")).chain(error.causes.clone()).collect::<Vec<_>>()
+                });
+                (left.into_iter().chain(failed).collect::<Vec<_>>(), notes)
             }
-            Ok(Undone { left, .. }) => incomplete(error, &run, left),
-            Err(second) => {
-                let mut left = vec![format!("rollback: {second}")];
-                left.extend(second.causes);
-                if !changed {
-                    // Nothing was begun: only the journal could not be closed.
-                    return left.into_iter().fold(error, Failure::because).host("unchanged");
-                }
-                left.extend(manual(&journal, &run));
-                incomplete(error, &run, left)
-            }
+            Err(second) => (vec![format!("rollback: {second}")], second.causes),
+        };
+        if !changed {
+            return left.into_iter().chain(notes).fold(error, Failure::because).host(unchanged);
         }
+        if left.is_empty() {
+            let kind = if error.kind == Kind::Refused { Kind::Refused } else { Kind::RolledBack };
+            let failure = notes.into_iter().fold(Failure { kind, ..error }, Failure::because);
+            return failure.host(format!("rolled back (run {})", run.id));
+        }
+        left.extend(manual(&journal, &run));
+        left.into_iter()
+            .fold(Failure { kind: Kind::Incomplete, ..error }, Failure::because)
+            .host(format!("rollback of run {} is incomplete", run.id))
+            .hint(format!("run `seaworthy rollback {}`", run.id))
     }
-}
-
-fn incomplete(error: Failure, run: &Run, left: Vec<String>) -> Failure {
-    left.into_iter()
-        .fold(Failure { kind: Kind::Incomplete, ..error }, Failure::because)
-        .host(format!("rollback of run {} is incomplete", run.id))
-        .hint(format!("run `seaworthy rollback {}`", run.id))
 }
 
 /// Disarms those of these timers that were armed. Not a failure: an armed timer leaves a finished run alone.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::audit_rules::{self, Loaded};
+use super::hazards::plan_switches_userns;
 use super::image::{Access, Image, ImageKind, look};
 use super::io::At;
 use super::journal::{Op, Record};
@@ -84,7 +85,7 @@ impl Engine<'_, '_> {
                     validate(self.host, &self.run, self.plan, text, &staged)?;
                 }
                 self.intend(intent(vec![image.clone()]))?;
-                replace::put(self.host, &staged, path)
+                replace::put(self.host, &staged, path, found)
             }
             (_, None, Some(from)) => {
                 self.intend(intent(access_images(kind, from, access)))?;
@@ -98,7 +99,11 @@ impl Engine<'_, '_> {
 
     /// Extended attributes of a path as they were backed up.
     fn attributes(&self, path: &Path) -> Vec<(String, Vec<u8>)> {
-        self.journal.backups().find(|saved| saved.path == path).map(|saved| saved.attributes()).unwrap_or_default()
+        self.journal
+            .backups()
+            .find(|saved| saved.path == path)
+            .map(super::backup::Saved::attributes)
+            .unwrap_or_default()
     }
 
     /// live-restore alone, by reload: a restart without it being in force already kills what it should keep.
@@ -197,8 +202,14 @@ impl Engine<'_, '_> {
             }
         }
         let wanted = self.wanted();
+        if wanted.same_process && !wanted.containers.is_empty() && plan_switches_userns(self.plan) {
+            // Another data root: the new daemon would not find them, and they would run on as orphans.
+            return Err(Failure::refused("containers run under live-restore while userns-remap changes")
+                .hint("stop them, and run `seaworthy plan` again"));
+        }
         self.progress.step("restart docker.service");
         self.intend(Op::Restart { socket, running: wanted.containers.clone() })?;
+        self.still_ours()?;
         let units: &[&str] = if socket { &["docker.socket", DOCKER] } else { &[DOCKER] };
         let missing = self.waiting(|waiting, host| waiting.restart(host, units, &wanted))?;
         if missing.is_empty() {
@@ -207,6 +218,17 @@ impl Engine<'_, '_> {
         let mut failure = Failure::new("containers are not as before the restart");
         failure.causes = missing;
         Err(failure)
+    }
+
+    /// A start on a daemon.json that someone else wrote meanwhile, without live-restore, would kill containers.
+    fn still_ours(&self) -> Result<()> {
+        for path in &self.outcome.changed {
+            let Some(image @ Image::Present { sha256: Some(_), .. }) = self.now.get(path) else { continue };
+            if !image.covers(&look(self.host.as_host(), path, true)?) {
+                return Err(Failure::new(format!("{} was changed by someone else meanwhile", path.display())));
+            }
+        }
+        Ok(())
     }
 
     /// With live-restore in force every running container keeps its process; without, those that the plan names run.

@@ -62,7 +62,9 @@ pub(super) fn settle(host: &mut LiveHost, yes: bool, ui: &mut Ui) -> Result<()> 
     ui.warning(&format!("run {} did not finish: it has to be taken back first", open.run));
     let command = format!("seaworthy rollback {}", open.run);
     if !confirm(Mode::of(yes, ui), "take it back?", &command)? {
-        return Err(Failure::refused(format!("run {} did not finish", open.run)).host("as that run left it").hint(format!("run `{command}`")));
+        return Err(Failure::refused(format!("run {} did not finish", open.run))
+            .host("as that run left it")
+            .hint(format!("run `{command}`")));
     }
     let mut options = rollback_options(host);
     options.only_check = open.check;
@@ -172,11 +174,7 @@ fn moved(plan: &Plan, now: &plan::Fingerprint) -> Vec<String> {
         let id = |id: &Option<String>| id.clone().unwrap_or_else(|| "none".into());
         differs.push(format!("machine-id: planned on {}, this is {}", id(&then.machine_id), id(&now.machine_id)));
     }
-    let lists = [
-        (&then.versions, &now.versions),
-        (&then.settings, &now.settings),
-        (&then.evidence, &now.evidence),
-    ];
+    let lists = [(&then.versions, &now.versions), (&then.settings, &now.settings), (&then.evidence, &now.evidence)];
     for (then, now) in lists {
         differs.extend(then.iter().filter(|e| !now.contains(e)).map(|e| format!("was: {e}")));
         differs.extend(now.iter().filter(|e| !then.contains(e)).map(|e| format!("now: {e}")));

@@ -64,8 +64,7 @@ fn chosen(host: &LiveHost, wish: &Wish<'_>, ui: &mut Ui) -> Result<Option<Plan>>
 fn show(session: &Session<'_>, planned: &Planned, ui: &mut Ui) {
     let line = session.host_line();
     let version = session.benchmark.version();
-    let report =
-        AuditReport::new(session.envelope(0), line, version, &session.profile, planned.findings.clone(), &[]);
+    let report = AuditReport::new(session.envelope(0), line, version, &session.profile, planned.findings.clone(), &[]);
     ui.say(&text::audit(&report, ui.verbose()));
 }
 

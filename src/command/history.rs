@@ -14,12 +14,13 @@ pub(super) fn run(only: Option<&str>, format: Format, global: &Global, ui: &mut 
     let host = session::live(global)?;
     session::need_root(&host, "history")?;
     let store = Store::default();
-    let runs = match only {
-        Some(id) => vec![apply::summary(&host, &store, id)?.ok_or_else(|| {
-            Failure::new(format!("run {id} ended before it began")).hint("run `seaworthy history`")
-        })?],
-        None => apply::list(&host, &store)?,
-    };
+    let runs =
+        match only {
+            Some(id) => vec![apply::summary(&host, &store, id)?.ok_or_else(|| {
+                Failure::new(format!("run {id} ended before it began")).hint("run `seaworthy history`")
+            })?],
+            None => apply::list(&host, &store)?,
+        };
     let lines: Vec<HistoryRun> = runs.into_iter().rev().map(line).collect();
     match format {
         Format::Text => ui.report(&text::history(&lines, ui.verbose()))?,

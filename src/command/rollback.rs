@@ -1,7 +1,7 @@
 //! `seaworthy rollback`: takes a run back, or one fix of it.
 
-use super::session::{self, catalog};
 use super::change;
+use super::session::{self, catalog};
 use crate::apply::{self, RollbackPlan, State, Store};
 use crate::approve::{Mode, confirm};
 use crate::catalog::{Benchmark, find};
@@ -75,7 +75,8 @@ fn benchmark(global: &Global) -> Result<Benchmark> {
 /// The last run that stands (and that was for this check).
 fn last(host: &LiveHost, store: &Store, check: Option<&str>) -> Result<String> {
     let stands = |run: &apply::RunSummary| {
-        let open = matches!(run.state, State::Committed | State::Unfinished | State::Unconfirmed { .. } | State::Incomplete);
+        let open =
+            matches!(run.state, State::Committed | State::Unfinished | State::Unconfirmed { .. } | State::Incomplete);
         open && check.is_none_or(|c| run.checks.iter().any(|k| k == c) && !run.undone.iter().any(|u| u == c))
     };
     let run = apply::list(host, store)?.into_iter().rev().find(stands);

@@ -1,5 +1,6 @@
 //! The hosts that are no hosts: recording, replay, overlay.
 
+use super::path::{read_text, resolve, stat_follow};
 use std::cell::RefCell;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::audit::{Applicability, Finding, Verdict};
 use crate::catalog::Severity;
 use crate::cli::FailOn;
-use crate::plan::{diff, FileChange, FileState, Held, Plan};
+use crate::plan::{FileChange, FileState, Held, Plan, diff};
 
 /// Version of the documents.
 pub const SCHEMA: u32 = 1;

@@ -1,0 +1,98 @@
+//! What a change of the daemon would hurt at the moment at which it is made. The plan has looked before; this is the
+//! last look, and the only one that a rollback has.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::daemon_undo::with_live_restore;
+use super::goal::Goal;
+use super::prepare::changes;
+use super::service;
+use crate::host::Host;
+use crate::plan::{FileState, Plan};
+
+/// Whether the data root moves: by key or by flag, wherever it is written.
+fn remapped(text: &str) -> bool {
+    text.contains("userns-remap")
+}
+
+/// Whether a plan turns userns-remap on or off.
+pub(super) fn plan_switches_userns(plan: &Plan) -> bool {
+    let of = |state: &FileState| matches!(state, FileState::Present { content: Some(text), .. } if remapped(text));
+    changes(plan).any(|change| of(&change.before) != of(&change.after))
+}
+
+/// Whether reaching the goals turns userns-remap on or off.
+pub(super) fn switches_userns(host: &dyn Host, goals: &[Goal]) -> bool {
+    goals.iter().filter(|goal| goal.reads() && !goal.is_dir()).any(|goal| {
+        let now = host.read(&goal.path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+        remapped(&now) != remapped(&goal.text())
+    })
+}
+
+/// What a rollback of a finished run would hurt now.
+pub(super) fn hazards(host: &dyn Host, plan: &Plan, goals: &[Goal], restart: bool) -> Vec<String> {
+    let mut held = Vec::new();
+    if !service::systemd(host) || !restart {
+        return held;
+    }
+    let socket = &plan.target.socket;
+    let switches = switches_userns(host, goals);
+    if switches {
+        held.extend(hidden(host, socket));
+    }
+    let keeps = !switches
+        && !plan.target.live_restore_is_flag
+        && goals.iter().any(|goal| {
+            plan.target.config.as_ref() == Some(&goal.path) && with_live_restore(&goal.text(), true).is_some()
+        });
+    // A start that no goal touches daemon.json for keeps what live-restore is now.
+    let untouched = !goals.iter().any(|goal| plan.target.config.as_ref() == Some(&goal.path))
+        && !plan.target.live_restore_is_flag
+        && service::live_restore(host, socket) == Some(true);
+    match service::running(host, socket) {
+        Some(running) if !running.is_empty() && !keeps && !untouched => {
+            let names: Vec<_> = running.iter().map(|one| one.name.as_str()).collect();
+            held.push(format!("stops-containers: {}", names.join(", ")));
+        }
+        Some(_) => {}
+        None => held.extend(orphans(host)),
+    }
+    held
+}
+
+/// Containers of a stopped daemon: its next start, without live-restore, kills them.
+fn orphans(host: &dyn Host) -> Option<String> {
+    let Ok(processes) = host.list(Path::new("/proc")) else {
+        return Some("stops-containers: could not look for containers of the stopped daemon".into());
+    };
+    let shim = |pid: &&String| {
+        let comm = host.read(&Path::new("/proc").join(pid).join("comm")).unwrap_or_default();
+        comm.starts_with(b"containerd-shim")
+    };
+    let count = processes.iter().filter(|name| name.bytes().all(|byte| byte.is_ascii_digit())).filter(shim).count();
+    (count > 0).then(|| format!("stops-containers: {count} of the stopped daemon"))
+}
+
+/// Images, containers and volumes that vanish from view with userns-remap.
+fn hidden(host: &dyn Host, socket: &Path) -> Vec<String> {
+    let paths = ["/containers/json?all=true", "/images/json", "/volumes"].map(str::to_owned);
+    let words = ["containers", "images", "volumes"];
+    let count = |value: &Value| match value.get("Volumes") {
+        Some(volumes) => volumes.as_array().map_or(0, Vec::len),
+        None => value.as_array().map_or(0, Vec::len),
+    };
+    let mut held = Vec::new();
+    if !service::up(host) {
+        return vec!["hides-images: could not look, the daemon is stopped".into()];
+    }
+    for (answer, word) in host.engine(socket, &paths).into_iter().zip(words) {
+        match answer {
+            Ok(value) if count(&value) == 0 => {}
+            Ok(value) => held.push(format!("hides-images: {} {word}", count(&value))),
+            Err(_) => held.push(format!("hides-images: could not look for {word}")),
+        }
+    }
+    held
+}

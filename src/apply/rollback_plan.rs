@@ -1,0 +1,231 @@
+//! What a rollback would do: shown, and checked for what it would hurt, before anything is done.
+
+use std::path::PathBuf;
+
+use super::daemon_undo::Needs;
+use super::goal::{Goal, Standing, whole};
+use super::hazards::hazards;
+use super::history::{State, state};
+use super::image::Image;
+use super::io::At;
+use super::journal::{Journal, Op, Record};
+use super::partial::{self, KeyEdit};
+use super::service::{DOCKER, describe};
+use super::store::{Run, Store};
+use crate::error::{Failure, Kind, Result};
+use crate::host::{Command, FileKind, Host};
+use crate::plan::{Act, FileChange, FileState, Plan};
+
+/// What a rollback would do.
+#[derive(Clone, Debug)]
+pub struct RollbackPlan {
+    /// Id of the run.
+    pub run: String,
+    /// Paths: `before` is now, `after` as it will be. Content that is not UTF-8 is shown with replacements.
+    pub changes: Vec<FileChange>,
+    /// Commands, in order, as a person would type them.
+    pub actions: Vec<String>,
+    /// Paths that were changed since; they need `--force`.
+    pub changed_since: Vec<ChangedSince>,
+    /// What would be hurt, with names; needs `--force`.
+    pub held: Vec<String>,
+    /// What stays.
+    pub notes: Vec<String>,
+    pub(super) goals: Vec<Goal>,
+    pub(super) needs: Needs,
+    pub(super) audit: Option<Vec<String>>,
+    pub(super) daemon_reload: bool,
+    pub(super) disable: Vec<Command>,
+    /// The run was finished: what differs since is someone's wish.
+    pub(super) finished: bool,
+}
+
+/// A path that is no longer what the run left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangedSince {
+    /// The path.
+    pub path: PathBuf,
+    /// Before the run.
+    pub before: String,
+    /// As the run left it.
+    pub ours: String,
+    /// Now.
+    pub now: String,
+}
+
+/// Plans a rollback: of the whole run, or of one check.
+///
+/// # Errors
+/// When the run or its journal cannot be read, or the check's share cannot be told from others'.
+pub fn plan_rollback(
+    host: &dyn Host,
+    store: &Store,
+    id: &str,
+    check: Option<&str>,
+    edit_key: KeyEdit,
+) -> Result<RollbackPlan> {
+    let run = store.open(host, id)?;
+    let journal = Journal::open(host, &run)?;
+    if !journal.records.contains(&Record::Prepared) {
+        // Nothing was changed, and the plan itself may be half written.
+        return Ok(RollbackPlan::empty(&run));
+    }
+    let plan = read_plan(host, &run)?;
+    draft(host, &run, &journal, &plan, check, edit_key)
+}
+
+/// The plan of a run.
+pub(super) fn read_plan(host: &dyn Host, run: &Run) -> Result<Plan> {
+    let text = host.read(&run.plan()).at("read", &run.plan())?;
+    serde_json::from_slice(&text)
+        .map_err(|error| Failure::of(Kind::Incomplete, format!("{} is damaged", run.plan().display())).because(error))
+}
+
+/// The plan of a rollback whose run is open already.
+pub(super) fn draft(
+    host: &dyn Host,
+    run: &Run,
+    journal: &Journal,
+    plan: &Plan,
+    check: Option<&str>,
+    edit_key: KeyEdit,
+) -> Result<RollbackPlan> {
+    let mut draft = RollbackPlan::empty(run);
+    let concerns = |act: &dyn Fn(&Act) -> bool| {
+        plan.steps
+            .iter()
+            .any(|step| act(&step.act) && check.is_none_or(|check| step.checks.iter().any(|one| one == check)))
+    };
+    draft.goals = match check {
+        None => whole(host, run, journal)?,
+        Some(check) => partial::goals(host, run, journal, plan, check, edit_key)?,
+    };
+    for op in journal.begun() {
+        match op {
+            Op::Restart { socket, .. } if concerns(&|act| matches!(act, Act::RestartDocker | Act::RestartSocket)) => {
+                draft.needs.restart = true;
+                draft.needs.socket |= *socket;
+            }
+            Op::Reload if concerns(&|act| matches!(act, Act::LiveRestoreFirst(_))) => draft.needs.reload = true,
+            Op::LoadAuditRules if concerns(&|act| matches!(act, Act::LoadAuditRules { .. })) => {
+                draft.audit = Some(partial::watches(plan, check));
+            }
+            Op::DaemonReload if concerns(&|act| *act == Act::DaemonReload) => draft.daemon_reload = true,
+            Op::Run { command } => draft.service(journal, plan, command, check),
+            _ => {}
+        }
+    }
+    draft.describe(host, journal, plan);
+    draft.finished = matches!(state(&journal.records), State::Committed | State::Unconfirmed { .. });
+    if draft.finished {
+        draft.held = hazards(host, plan, &draft.goals, draft.needs.restart);
+    }
+    Ok(draft)
+}
+
+impl RollbackPlan {
+    fn empty(run: &Run) -> Self {
+        Self {
+            run: run.id.clone(),
+            changes: Vec::new(),
+            actions: Vec::new(),
+            changed_since: Vec::new(),
+            held: Vec::new(),
+            notes: Vec::new(),
+            goals: Vec::new(),
+            needs: Needs::default(),
+            audit: None,
+            daemon_reload: false,
+            disable: Vec::new(),
+            finished: false,
+        }
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.actions.is_empty()
+    }
+
+    /// How a command of the plan is taken back.
+    fn service(&mut self, journal: &Journal, plan: &Plan, done: &Command, check: Option<&str>) {
+        let alone = plan
+            .steps
+            .iter()
+            .filter(|step| step.act == Act::Run(done.clone()))
+            .all(|step| check.is_none_or(|check| step.checks.iter().all(|one| one == check)));
+        if !alone {
+            return;
+        }
+        let before = journal.before().map(|before| &before.units);
+        let was = |unit: &str| before.and_then(|units| units.get(unit)).cloned().unwrap_or_default();
+        match done {
+            Command::Enable(unit) if was(unit).0 == "disabled" => self.disable.push(Command::Disable(unit.clone())),
+            // auditd refuses to be stopped by systemd, and a host without it is worse off.
+            Command::Start(unit) if unit == "auditd.service" && was(unit).1 != "active" => {
+                self.notes.push("auditd.service keeps running until the next boot".into());
+            }
+            Command::Start(unit) if was(unit).1 == "inactive" => self.disable.push(Command::Stop(unit.clone())),
+            Command::Install { argv } => self.notes.push(format!("packages stay: {}", argv.join(" "))),
+            _ => {}
+        }
+    }
+
+    /// Fills in what is shown.
+    fn describe(&mut self, host: &dyn Host, journal: &Journal, plan: &Plan) {
+        for goal in &self.goals {
+            let standing = goal.standing(host, journal, plan);
+            if standing == Standing::There {
+                continue;
+            }
+            let planned = super::prepare::changes(plan).filter(|change| change.path == goal.path).last();
+            if let Standing::Foreign(now) = standing {
+                let ours = planned.map(|change| Image::planned(&change.after, &goal.image).to_string());
+                let before = goal.image.to_string();
+                let ours = ours.unwrap_or_default();
+                self.changed_since.push(ChangedSince { path: goal.path.clone(), before, ours, now });
+            }
+            self.changes.push(FileChange {
+                path: goal.path.clone(),
+                before: shown(host, goal),
+                after: goal.state(),
+                interim: None,
+                secret: planned.is_some_and(|change| change.secret),
+            });
+        }
+        let mut actions = Vec::new();
+        if self.daemon_reload {
+            actions.push(Command::DaemonReload);
+        }
+        if self.needs.restart {
+            actions.push(Command::Restart(DOCKER.into()));
+        } else if self.needs.reload {
+            actions.push(Command::Reload(DOCKER.into()));
+        }
+        if self.audit.is_some() {
+            actions.push(Command::LoadAuditRules);
+        }
+        actions.extend(self.disable.iter().cloned());
+        self.actions = actions.iter().map(describe).collect();
+    }
+}
+
+impl Goal {
+    fn state(&self) -> FileState {
+        let Some(access) = self.image.access() else { return FileState::Absent };
+        let content = self.bytes.as_ref().map(|_| self.text());
+        FileState::Present { dir: self.is_dir(), mode: access.mode, uid: access.uid, gid: access.gid, content }
+    }
+}
+
+/// The host's path in the form of a plan.
+fn shown(host: &dyn Host, goal: &Goal) -> FileState {
+    let Ok(stat) = host.stat(&goal.path) else { return FileState::Absent };
+    let content = if goal.reads() { host.read(&goal.path).ok() } else { None };
+    FileState::Present {
+        dir: stat.kind == FileKind::Dir,
+        mode: stat.mode,
+        uid: stat.uid,
+        gid: stat.gid,
+        content: content.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
+    }
+}

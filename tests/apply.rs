@@ -1,0 +1,267 @@
+//! Applying and rolling back on a host in memory: what is written, what is restored, and what lives through it.
+
+#[path = "apply/faults.rs"]
+mod faults;
+#[path = "apply/rollback.rs"]
+mod rollback;
+mod support;
+
+use std::path::Path;
+
+use seaworthy::apply::{State, Store, list};
+use seaworthy::error::Kind;
+use seaworthy::host::FileKind;
+use seaworthy::plan::{Act, FileState};
+
+use crate::support::fake_host::FakeHost;
+use crate::support::world::{
+    AFTER, BEFORE, CONFIG, RULES, With, busy, change, config_change, host, node, of, pids, plan, present, run,
+    run_with, step, undo,
+};
+
+#[test]
+fn a_recorded_host_is_the_same_host() {
+    let mut host = busy();
+    run(&mut host, &plan()).unwrap();
+    assert_eq!(FakeHost::from_recording(host.recording()).state(), host.state());
+}
+
+#[test]
+fn a_run_writes_all_and_keeps_containers() {
+    let mut host = busy();
+    let outcome = run(&mut host, &plan()).unwrap();
+    assert_eq!(host.text(CONFIG).unwrap(), AFTER);
+    assert_eq!(node(&host, CONFIG).xattrs[0].0, "security.selinux");
+    assert_eq!(pids(&host), [901, 902]);
+    assert!(host.docker.live_restore());
+    assert!(host.docker.icc, "icc does not take effect while a container runs");
+    assert_eq!(host.kernel_rules.len(), 3);
+    assert_eq!(node(&host, "/etc/docker").stat.mode, 0o750);
+    let environment = node(&host, "/etc/environment").stat;
+    assert_eq!((environment.mode, environment.uid), (0o644, 0));
+    assert!(host.timers.is_empty());
+    assert!(!host.files.keys().any(|path| path.to_string_lossy().contains(".seaworthy-")));
+    assert_eq!(outcome.applied.len(), 7);
+    let runs = list(&host, &Store::default()).unwrap();
+    assert_eq!((runs[0].state.clone(), runs[0].who.name.as_str()), (State::Committed, "ada"));
+    assert!(runs[0].paths.iter().all(|path| path.now == "stands"), "{:?}", runs[0].paths);
+    let secret = host.files.iter().filter(|(path, _)| path.starts_with("/var/lib/seaworthy"));
+    for (path, node) in secret {
+        assert_eq!(node.stat.mode & 0o077, 0, "{}", path.display());
+    }
+}
+
+#[test]
+fn nothing_to_do_does_nothing() {
+    let mut host = busy();
+    run(&mut host, &of(Vec::new())).unwrap();
+    assert_eq!((host.ops, host.log.len()), (0, 0));
+}
+
+#[test]
+fn a_host_that_moved_on_is_refused_by_name() {
+    let mut host = busy();
+    run(&mut host, &plan()).unwrap();
+    let before = host.state();
+    let error = run(&mut host, &plan()).unwrap_err();
+    assert_eq!(error.kind, Kind::Refused);
+    assert!(error.message.contains("changed after the plan was made"), "{error}");
+    assert!(error.causes.iter().any(|cause| cause.contains(CONFIG)));
+    assert_eq!(host.state(), before);
+}
+
+#[test]
+fn a_configuration_that_is_refused_at_start_is_taken_back() {
+    let mut host = busy();
+    let before = host.state();
+    // The contradiction shows only at a start: --validate takes it.
+    let fatal = "{\"icc\": false, \"iptables\": false, \"live-restore\": true}";
+    let steps = vec![
+        step(Act::LiveRestoreFirst(CONFIG.into()), &["a"]),
+        step(Act::File(config_change(fatal)), &["a"]),
+        step(Act::RestartDocker, &["a"]),
+    ];
+    let error = run(&mut host, &of(steps)).unwrap_err();
+    assert_eq!(error.kind, Kind::RolledBack, "{error:?}");
+    assert!(error.host.unwrap().starts_with("rolled back"));
+    assert_eq!(host.state(), before);
+    assert_eq!(pids(&host), [901, 902]);
+    assert_eq!((host.docker.active.as_str(), host.docker.live_restore()), ("active", false));
+}
+
+#[test]
+fn what_dockerd_cannot_read_is_refused_before_anything_changes() {
+    for text in ["{\"icc\": false,}", "{\"iccc\": false}"] {
+        let mut host = busy();
+        let before = host.state();
+        let plan = of(vec![step(Act::File(config_change(text)), &["a"]), step(Act::RestartDocker, &["a"])]);
+        let error = run(&mut host, &plan).unwrap_err();
+        assert_eq!((error.kind, error.host.as_deref()), (Kind::Failed, Some("unchanged")), "{error:?}");
+        assert_eq!(host.state(), before);
+        assert_eq!(host.docker.started, 1);
+    }
+}
+
+#[test]
+fn validation_never_sees_userns_remap() {
+    let mut host = host();
+    let plan = of(vec![step(Act::File(config_change("{\"userns-remap\": \"default\"}")), &["a"])]);
+    run(&mut host, &plan).unwrap();
+    assert!(host.log.iter().any(|line| line.starts_with("ValidateDaemon")));
+    assert_eq!(host.text("/etc/passwd"), None, "dockerd --validate would create dockremap");
+}
+
+#[test]
+fn containers_whose_stop_was_accepted_are_started_again() {
+    let mut host = busy();
+    host.docker.containers[1].restarts = true;
+    let ids: Vec<_> = host.docker.containers.iter().map(|one| (one.name.clone(), one.id.clone())).collect();
+    let mut plan = of(vec![
+        step(Act::File(change(CONFIG, present(0o644, Some(BEFORE)), present(0o644, Some("{\"icc\": false}")))), &["a"]),
+        step(Act::RestartDocker, &["a"]),
+    ]);
+    plan.stopped_containers = ids[..1].to_vec();
+    plan.expected_containers = ids;
+    let run = run(&mut host, &plan).unwrap().run;
+    assert_eq!(host.docker.running(), 2);
+    assert!(host.log.contains(&"POST /containers/web00ff/start".to_owned()));
+    let now = pids(&host);
+    assert!(!now.contains(&901));
+    undo(&mut host, &run).unwrap();
+    assert_eq!(pids(&host), now, "the way back stops nothing");
+    assert_eq!(host.text(CONFIG).unwrap(), BEFORE);
+}
+
+#[test]
+fn a_new_hazard_stops_the_run_before_the_restart() {
+    let mut host = busy();
+    let before = host.state();
+    let with = With { hazards: vec!["stops-containers: web".into()], ..With::default() };
+    let error = run_with(&mut host, &plan(), &with).unwrap_err();
+    assert_eq!(error.kind, Kind::Refused);
+    assert_eq!(error.causes, ["stops-containers: web"]);
+    assert_eq!(host.state(), before);
+    assert_eq!(host.docker.started, 1, "nothing was restarted");
+}
+
+#[test]
+fn an_audit_that_does_not_close_takes_the_run_back() {
+    let mut host = busy();
+    let before = host.state();
+    let with = With { wrong: vec!["daemon.icc: still fails".into()], ..With::default() };
+    let error = run_with(&mut host, &plan(), &with).unwrap_err();
+    assert_eq!(error.kind, Kind::RolledBack);
+    assert_eq!(host.state(), before);
+    assert_eq!(pids(&host), [901, 902]);
+}
+
+#[test]
+fn an_interrupt_before_the_first_step_changes_nothing() {
+    let mut host = busy();
+    let before = host.state();
+    let error = run_with(&mut host, &plan(), &With { interrupted: true, ..With::default() }).unwrap_err();
+    assert_eq!((error.kind, error.host.as_deref()), (Kind::Failed, Some("unchanged")));
+    assert_eq!(host.state(), before);
+}
+
+#[test]
+fn links_mounts_and_a_held_lock_are_refused() {
+    let refused = |spoil: &dyn Fn(&mut FakeHost)| {
+        let mut host = busy();
+        spoil(&mut host);
+        let before = host.state();
+        let error = run(&mut host, &plan()).unwrap_err();
+        assert_eq!((error.kind, host.ops), (Kind::Refused, 0), "{error:?}");
+        assert_eq!(host.state(), before);
+        error.message
+    };
+    let config = |host: &mut FakeHost| host.files.get_mut(Path::new(CONFIG)).unwrap().stat.clone();
+    let set = |host: &mut FakeHost, stat| host.files.get_mut(Path::new(CONFIG)).unwrap().stat = stat;
+    refused(&|host| host.locked_by_other = true);
+    let message = refused(&|host| {
+        let stat = seaworthy::host::Stat { nlink: 2, ..config(host) };
+        set(host, stat);
+    });
+    assert!(message.contains("hard links"));
+    refused(&|host| {
+        let stat = seaworthy::host::Stat { dev: "0:45".into(), ..config(host) };
+        set(host, stat);
+    });
+    refused(&|host| {
+        let stat = seaworthy::host::Stat { kind: FileKind::Symlink("x".into()), ..config(host) };
+        set(host, stat);
+    });
+    refused(&|host| host.write("/proc/self/mountinfo", 0o444, &format!("1 1 8:1 / {CONFIG} rw - ext4 x rw\n")));
+}
+
+fn rules_plan(line: &str, expect: &str) -> seaworthy::plan::Plan {
+    of(vec![
+        step(Act::File(change(RULES, FileState::Absent, present(0o640, Some(line)))), &["a"]),
+        step(Act::LoadAuditRules { expect: vec![expect.into()] }, &["a"]),
+    ])
+}
+
+#[test]
+fn audit_rules_are_judged_by_the_kernel() {
+    let good = rules_plan("-w /usr/bin/dockerd -p wa -k docker\n", "/usr/bin/dockerd wa");
+    // A rule that is only in the kernel survives the load and the way back.
+    let mut host = host();
+    host.kernel_rules.push("-w /by/hand -p r".into());
+    let outcome = run(&mut host, &good).unwrap();
+    assert!(host.kernel_rules.contains(&"-w /by/hand -p r".to_owned()));
+    undo(&mut host, &outcome.run).unwrap();
+    assert_eq!(host.kernel_rules, ["-w /etc/passwd -p wa -k id", "-w /by/hand -p r"]);
+    // One whose parent is missing stops the loading: taken back.
+    let mut host = crate::support::world::host();
+    let bad = rules_plan("-w /missing/dir/file -p wa -k docker\n", "/missing/dir/file wa");
+    let before = host.state();
+    assert_eq!(run(&mut host, &bad).unwrap_err().kind, Kind::RolledBack);
+    assert_eq!((host.state(), host.kernel_rules.len()), (before, 1));
+    // Immutable: written, in force after a boot.
+    let mut host = crate::support::world::host();
+    host.audit_enabled = 2;
+    let outcome = run(&mut host, &good).unwrap();
+    assert!(outcome.reboot_required && outcome.pending.len() == 1);
+    // Without augenrules each rule goes in and out by itself.
+    let mut host = crate::support::world::host();
+    host.augenrules = false;
+    host.write("/etc/audit/rules.d/audit.rules", 0o640, "");
+    let outcome = run(&mut host, &good).unwrap();
+    assert_eq!(host.kernel_rules.len(), 2);
+    undo(&mut host, &outcome.run).unwrap();
+    assert_eq!(host.kernel_rules.len(), 1);
+}
+
+#[test]
+fn without_systemd_files_are_written_and_commands_named() {
+    let mut host = busy();
+    host.files.remove(Path::new("/run/systemd/system"));
+    let plan = of(vec![step(Act::File(config_change(AFTER)), &["a"]), step(Act::RestartDocker, &["a"])]);
+    let outcome = run(&mut host, &plan).unwrap();
+    assert_eq!(host.text(CONFIG).unwrap(), AFTER);
+    assert_eq!((outcome.by_hand, host.log.len()), (vec!["systemctl restart docker.service".to_owned()], 0));
+    undo(&mut host, &outcome.run).unwrap();
+    assert_eq!(host.text(CONFIG).unwrap(), BEFORE);
+}
+
+#[test]
+fn no_restart_leaves_the_daemon_alone() {
+    let mut host = busy();
+    let outcome = run_with(&mut host, &plan(), &With { no_restart: true, ..With::default() }).unwrap();
+    assert!(outcome.restart_required);
+    assert_eq!(host.docker.started, 1);
+    undo(&mut host, &outcome.run).unwrap();
+    assert_eq!((host.docker.started, host.docker.live_restore()), (1, false));
+    assert_eq!(host.text(CONFIG).unwrap(), BEFORE);
+}
+
+#[test]
+fn a_plan_of_another_machine_is_refused() {
+    let mut host = host();
+    host.write("/etc/machine-id", 0o444, "aaaa\n");
+    let mut plan = plan();
+    plan.fingerprint.machine_id = Some("bbbb".into());
+    assert_eq!(run(&mut host, &plan).unwrap_err().kind, Kind::Refused);
+    plan.fingerprint.machine_id = Some("aaaa".into());
+    run(&mut host, &plan).unwrap();
+}

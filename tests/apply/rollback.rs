@@ -1,0 +1,198 @@
+//! Taking runs back, whole and in part.
+
+use std::path::Path;
+
+use seaworthy::apply::{RollbackOptions, Silent, State, Store, confirm, list, plan_rollback, rollback};
+use seaworthy::error::Kind;
+use seaworthy::host::{Command, FileKind};
+use seaworthy::plan::{Act, FileState};
+
+use crate::support::fake_host::FakeHost;
+use crate::support::world::{
+    BEFORE, CONFIG, RULES, With, assert_as_before, busy, change, config_change, host, node, of, options, pids, plan,
+    present, run, run_with, step, undo,
+};
+
+#[test]
+fn rollback_is_exact_and_keeps_containers() {
+    let mut host = busy();
+    let (before, rules) = (host.state(), host.kernel_rules.clone());
+    let run = run(&mut host, &plan()).unwrap().run;
+    let shown = plan_rollback(&host, &Store::default(), &run, None, options().edit_key).unwrap();
+    assert!(shown.held.is_empty() && shown.changed_since.is_empty());
+    assert_eq!(shown.actions, ["systemctl restart docker.service", "augenrules --load"]);
+    undo(&mut host, &run).unwrap();
+    assert_eq!(host.state(), before);
+    assert_eq!(host.kernel_rules, rules);
+    assert_eq!(pids(&host), [901, 902]);
+    assert!(!host.docker.live_restore(), "live-restore is off in force, not only in the file");
+    assert_eq!(list(&host, &Store::default()).unwrap()[0].state, State::RolledBack);
+    assert_eq!(undo(&mut host, &run).unwrap().notes, ["nothing of it stands"]);
+}
+
+#[test]
+fn a_fresh_host_without_etc_docker() {
+    let mut host = host();
+    host.files.remove(Path::new(CONFIG));
+    host.files.remove(Path::new("/etc/docker"));
+    let before = host.state();
+    let dir = FileState::Present { dir: true, mode: 0o755, uid: 0, gid: 0, content: None };
+    let text = "{\n  \"live-restore\": true,\n  \"icc\": false\n}\n";
+    let plan = of(vec![
+        step(Act::File(change("/etc/docker", FileState::Absent, dir)), &["a"]),
+        step(Act::File(change(CONFIG, FileState::Absent, present(0o644, Some(text)))), &["a"]),
+        step(Act::RestartDocker, &["a"]),
+    ]);
+    let run = run(&mut host, &plan).unwrap().run;
+    assert!(host.docker.live_restore() && !host.docker.icc);
+    // A container that came since lives through the rollback, which restarts without live-restore in the end.
+    host.container("late", 950, false);
+    undo(&mut host, &run).unwrap();
+    assert_eq!(host.state(), before);
+    assert_eq!(pids(&host), [950]);
+    assert!(!host.docker.live_restore());
+}
+
+#[test]
+fn a_run_changed_by_hand_since_is_refused_without_force() {
+    let mut host = busy();
+    let run = run(&mut host, &plan()).unwrap().run;
+    host.write(RULES, 0o640, "-w /mine -p wa\n");
+    let changed = host.state();
+    let error = undo(&mut host, &run).unwrap_err();
+    assert_eq!(error.kind, Kind::Refused);
+    assert!(error.message.contains(RULES), "{error}");
+    assert_eq!(host.state(), changed);
+    let force = RollbackOptions { force: true, ..options() };
+    rollback(&mut host, &Store::default(), &run, &force, &mut Silent).unwrap();
+    assert_eq!(host.text(RULES), None);
+    assert_eq!(host.text(CONFIG).unwrap(), BEFORE);
+}
+
+#[test]
+fn one_check_is_taken_back_and_then_the_rest() {
+    let mut host = busy();
+    let (before, rules) = (host.state(), host.kernel_rules.clone());
+    let run = run(&mut host, &plan()).unwrap().run;
+    let only = |check: &str| RollbackOptions { only_check: Some(check.into()), ..options() };
+    let undo_check = |host: &mut FakeHost, check: &str| {
+        rollback(host, &Store::default(), &run, &only(check), &mut Silent).unwrap();
+    };
+    undo_check(&mut host, "daemon.icc");
+    let config: serde_json::Value = serde_json::from_str(&host.text(CONFIG).unwrap()).unwrap();
+    assert_eq!(config, serde_json::json!({"dns": ["10.0.0.2"], "live-restore": true}));
+    assert!(host.docker.live_restore(), "the other check stands, in force");
+    undo_check(&mut host, "audit.dockerd");
+    assert_eq!(host.text(RULES).unwrap(), "-w /etc/docker -p wa -k docker\n");
+    assert_eq!(host.kernel_rules.len(), 2);
+    assert_eq!(host.text("/etc/tmpfiles.d/x.conf"), None);
+    undo_check(&mut host, "file.socket");
+    assert_eq!(node(&host, "/run/docker.sock").stat.mode, 0o666);
+    let runs = list(&host, &Store::default()).unwrap();
+    assert_eq!((runs[0].state.clone(), runs[0].undone.len()), (State::Committed, 3));
+    assert_eq!(pids(&host), [901, 902]);
+    undo_check(&mut host, "daemon.live-restore");
+    assert_eq!(host.text(CONFIG).unwrap(), BEFORE, "the last share of a file brings its old bytes back");
+    assert!(!host.docker.live_restore());
+    undo(&mut host, &run).unwrap();
+    assert_eq!(host.state(), before);
+    assert_eq!(host.kernel_rules, rules);
+    assert_eq!(pids(&host), [901, 902]);
+}
+
+#[test]
+fn an_unknown_check_is_refused() {
+    let mut host = busy();
+    let run = run(&mut host, &plan()).unwrap().run;
+    let only = RollbackOptions { only_check: Some("daemon.nope".into()), ..options() };
+    let error = rollback(&mut host, &Store::default(), &run, &only, &mut Silent).unwrap_err();
+    assert_eq!(error.kind, Kind::Refused);
+}
+
+#[test]
+fn an_unconfirmed_run_is_kept_or_undone() {
+    for keep in [true, false] {
+        let mut host = busy();
+        let before = host.state();
+        let outcome = run_with(&mut host, &plan(), &With { confirm_within: Some(60), ..With::default() }).unwrap();
+        assert_eq!(host.timers.keys().collect::<Vec<_>>(), [&format!("seaworthy-confirm-{}", outcome.run)]);
+        let argv = host.timers.values().next().unwrap().clone();
+        assert_eq!(argv[1..], ["rollback", &outcome.run, "--yes", "--only-unfinished"]);
+        assert_eq!(run(&mut host, &of(vec![step(Act::DaemonReload, &["a"])])).unwrap_err().kind, Kind::Refused);
+        if keep {
+            confirm(&mut host, &Store::default(), &outcome.run, &mut Silent).unwrap();
+            assert!(host.timers.is_empty());
+        }
+        let timer = RollbackOptions { only_unfinished: true, ..options() };
+        rollback(&mut host, &Store::default(), &outcome.run, &timer, &mut Silent).unwrap();
+        assert_eq!(host.state() == before, !keep);
+        assert_eq!(pids(&host), [901, 902]);
+    }
+}
+
+#[test]
+fn runs_that_others_could_plant_are_refused() {
+    for (mode, uid, kind) in
+        [(0o777, 0, FileKind::Dir), (0o700, 1000, FileKind::Dir), (0o700, 0, FileKind::Symlink("/tmp/x".into()))]
+    {
+        let mut host = busy();
+        let run_id = run(&mut host, &plan()).unwrap().run;
+        let dir = format!("/var/lib/seaworthy/runs/{run_id}");
+        let node = host.files.get_mut(Path::new(&dir)).unwrap();
+        (node.stat.mode, node.stat.uid, node.stat.kind) = (mode, uid, kind);
+        assert_eq!(undo(&mut host, &run_id).unwrap_err().kind, Kind::Refused);
+    }
+    assert_eq!(undo(&mut busy(), "../../etc").unwrap_err().kind, Kind::Refused);
+}
+
+#[test]
+fn units_are_enabled_and_put_back() {
+    let mut host = host();
+    let unit = "auditd.service".to_owned();
+    let plan = of(vec![
+        step(Act::Run(Command::Enable(unit.clone())), &["a"]),
+        step(Act::Run(Command::Start(unit.clone())), &["a"]),
+    ]);
+    let outcome = run(&mut host, &plan).unwrap();
+    assert_eq!(host.units[&unit], ("enabled".to_owned(), "active".to_owned()));
+    let undone = undo(&mut host, &outcome.run).unwrap();
+    assert_eq!(host.units[&unit], ("disabled".to_owned(), "active".to_owned()));
+    assert_eq!(undone.notes.len(), 1);
+}
+
+#[test]
+fn a_stopped_daemon_stays_stopped() {
+    let mut host = busy();
+    let run = run(&mut host, &plan()).unwrap().run;
+    host.docker.stop();
+    // Its containers live on; a later start without live-restore would kill them, so this needs a person.
+    host.write("/proc/901/comm", 0o444, "containerd-shim\n");
+    let error = undo(&mut host, &run).unwrap_err();
+    assert_eq!(error.kind, Kind::Refused);
+    assert!(error.causes[0].starts_with("stops-containers: 1"), "{error:?}");
+    host.files.remove(Path::new("/proc/901/comm"));
+    undo(&mut host, &run).unwrap();
+    assert_eq!((host.docker.active.as_str(), host.docker.started), ("inactive", 2));
+    assert_eq!(host.text(CONFIG).unwrap(), BEFORE);
+}
+
+#[test]
+fn userns_remap_is_not_taken_back_over_what_came_since() {
+    let text = "{\"userns-remap\": \"default\", \"live-restore\": true}";
+    let mut host = host();
+    let steps = vec![step(Act::File(config_change(text)), &["a"]), step(Act::RestartDocker, &["a"])];
+    let id = run(&mut host, &of(steps.clone())).unwrap().run;
+    host.container("late", 950, false);
+    let error = undo(&mut host, &id).unwrap_err();
+    assert_eq!(error.kind, Kind::Refused);
+    assert!(error.causes.iter().any(|cause| cause == "hides-images: 1 containers"), "{error:?}");
+    let force = RollbackOptions { force: true, ..options() };
+    rollback(&mut host, &Store::default(), &id, &force, &mut Silent).unwrap();
+    assert_eq!((pids(&host), host.text(CONFIG).unwrap().as_str()), (vec![0], BEFORE), "stopped, not orphaned");
+    // Nor is it turned on over containers that live-restore holds.
+    let mut host = busy();
+    let mut with_live_restore = vec![step(Act::LiveRestoreFirst(CONFIG.into()), &["a"])];
+    with_live_restore.extend(steps);
+    assert_eq!(run(&mut host, &of(with_live_restore)).unwrap_err().kind, Kind::Refused);
+    assert_as_before(&mut host, &busy(), "held");
+}

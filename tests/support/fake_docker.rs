@@ -1,0 +1,255 @@
+//! A small model of dockerd under systemd, with the rules that hurt: what is fatal at a start, what a reload takes,
+//! and when containers die.
+
+use serde_json::{Map, Value, json};
+
+/// Keys of daemon.json that the model knows; any other is fatal at a start, as with dockerd.
+const KEYS: &[&str] = &[
+    "authorization-plugins",
+    "bip",
+    "bridge",
+    "cgroup-parent",
+    "containerd",
+    "data-root",
+    "debug",
+    "default-runtime",
+    "default-ulimits",
+    "dns",
+    "experimental",
+    "exec-opts",
+    "features",
+    "hosts",
+    "icc",
+    "init",
+    "insecure-registries",
+    "ip-forward",
+    "ip6tables",
+    "iptables",
+    "ipv6",
+    "labels",
+    "live-restore",
+    "log-driver",
+    "log-level",
+    "log-opts",
+    "max-concurrent-downloads",
+    "mtu",
+    "no-new-privileges",
+    "proxies",
+    "registry-mirrors",
+    "runtimes",
+    "seccomp-profile",
+    "selinux-enabled",
+    "shutdown-timeout",
+    "storage-driver",
+    "storage-opts",
+    "tls",
+    "tlscacert",
+    "tlscert",
+    "tlskey",
+    "tlsverify",
+    "userland-proxy",
+    "userns-remap",
+];
+
+/// One container.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct FakeContainer {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    /// 0: it does not run.
+    pub(crate) pid: i64,
+    /// The daemon starts it again.
+    pub(crate) restarts: bool,
+    /// Removed when it ends.
+    pub(crate) remove: bool,
+}
+
+/// The daemon.
+#[derive(Clone, Debug)]
+pub(crate) struct FakeDocker {
+    pub(crate) active: String,
+    pub(crate) pid: u32,
+    /// Grows with every start.
+    pub(crate) started: u64,
+    /// Flags of the unit, by key.
+    pub(crate) flags: Map<String, Value>,
+    /// What is in force.
+    pub(crate) config: Map<String, Value>,
+    pub(crate) containers: Vec<FakeContainer>,
+    /// The bridge keeps its setting while a container runs.
+    pub(crate) icc: bool,
+    pub(crate) swarm: bool,
+    /// Start times in ms since the last reset-failed: the fourth within 60 s is refused.
+    starts: Vec<i64>,
+    next_pid: i64,
+}
+
+impl Default for FakeDocker {
+    fn default() -> Self {
+        Self {
+            active: "inactive".into(),
+            pid: 0,
+            started: 0,
+            flags: Map::new(),
+            config: Map::new(),
+            containers: Vec::new(),
+            icc: true,
+            swarm: false,
+            starts: Vec::new(),
+            next_pid: 4000,
+        }
+    }
+}
+
+/// Reads daemon.json as a start does.
+pub(crate) fn parse(text: Option<&[u8]>, flags: &Map<String, Value>) -> Result<Map<String, Value>, String> {
+    let text = text.map(String::from_utf8_lossy).unwrap_or_default();
+    let bare = text.trim_start_matches('\u{feff}').trim();
+    let file: Map<String, Value> =
+        if bare.is_empty() { Map::new() } else { serde_json::from_str(bare).map_err(|e| e.to_string())? };
+    for key in file.keys() {
+        if !KEYS.contains(&key.as_str()) {
+            return Err(format!("the following directives don't match any configuration option: {key}"));
+        }
+        if flags.contains_key(key) {
+            return Err(format!("the following directives are specified both as a flag and in the file: {key}"));
+        }
+    }
+    let mut all = flags.clone();
+    all.extend(file);
+    Ok(all)
+}
+
+impl FakeDocker {
+    fn pid(&mut self) -> i64 {
+        self.next_pid += 7;
+        self.next_pid
+    }
+
+    pub(crate) fn live_restore(&self) -> bool {
+        self.config.get("live-restore") == Some(&json!(true))
+    }
+
+    pub(crate) fn running(&self) -> usize {
+        self.containers.iter().filter(|one| one.pid != 0).count()
+    }
+
+    pub(crate) fn reset_failed(&mut self) {
+        self.starts.clear();
+        if self.active == "failed" {
+            self.active = "inactive".into();
+        }
+    }
+
+    fn kill_all(&mut self) {
+        for one in &mut self.containers {
+            one.pid = 0;
+        }
+        self.containers.retain(|one| !one.remove);
+    }
+
+    pub(crate) fn stop(&mut self) {
+        if self.active != "active" {
+            return;
+        }
+        if !self.live_restore() {
+            self.kill_all();
+        }
+        self.active = "inactive".into();
+        self.pid = 0;
+    }
+
+    pub(crate) fn start(&mut self, now: i64, text: Option<&[u8]>) {
+        self.starts.retain(|at| now - at < 60_000);
+        self.starts.push(now);
+        let config = parse(text, &self.flags);
+        let fatal = |config: &Map<String, Value>| {
+            let off = |key: &str| config.get(key) == Some(&json!(false));
+            let on = |key: &str| config.get(key) == Some(&json!(true));
+            (off("icc") && off("iptables")) || (self.swarm && on("live-restore"))
+        };
+        match config {
+            Ok(config) if self.starts.len() <= 3 && !fatal(&config) => self.config = config,
+            _ => {
+                self.active = "failed".into();
+                self.pid = 0;
+                return;
+            }
+        }
+        if !self.live_restore() {
+            // What an earlier daemon left running does not survive a start without live-restore.
+            self.kill_all();
+        }
+        if self.running() == 0 {
+            self.icc = self.config.get("icc") != Some(&json!(false));
+        }
+        for at in 0..self.containers.len() {
+            if self.containers[at].pid == 0 && self.containers[at].restarts {
+                self.containers[at].pid = self.pid();
+            }
+        }
+        self.active = "active".into();
+        self.started += 1;
+        self.pid = u32::try_from(self.pid()).unwrap_or(1);
+    }
+
+    /// A reload takes live-restore when the key is there; taking the key away changes nothing. Errors stay unseen.
+    pub(crate) fn reload(&mut self, text: Option<&[u8]>) {
+        if let Ok(config) = parse(text, &self.flags)
+            && let Some(value) = config.get("live-restore")
+        {
+            self.config.insert("live-restore".into(), value.clone());
+        }
+    }
+
+    pub(crate) fn start_container(&mut self, id: &str) -> bool {
+        let pid = self.pid();
+        match self.containers.iter_mut().find(|one| one.id == id) {
+            Some(one) if one.pid == 0 => one.pid = pid,
+            Some(_) => {}
+            None => return false,
+        }
+        true
+    }
+
+    fn listed(&self, all: bool) -> Value {
+        let shown = self.containers.iter().filter(|one| all || one.pid != 0);
+        shown.map(|one| json!({"Id": one.id, "Names": [format!("/{}", one.name)], "State": "running"})).collect()
+    }
+
+    /// The answer to an API path, on top of what was recorded.
+    pub(crate) fn answer(&self, path: &str, recorded: Option<&Value>) -> Option<Value> {
+        let mut base = recorded.cloned().unwrap_or_else(|| json!({}));
+        match path {
+            "/info" => {
+                base["LiveRestoreEnabled"] = self.live_restore().into();
+                base["ContainersRunning"] = self.running().into();
+                base["Swarm"] = json!({"LocalNodeState": if self.swarm { "active" } else { "inactive" }});
+                let set =
+                    |key: &str| self.config.get(key).is_some_and(|value| *value != json!(false) && *value != json!(""));
+                let mut options = vec!["name=seccomp,profile=builtin".to_owned()];
+                for (key, name) in [("no-new-privileges", "name=no-new-privileges"), ("userns-remap", "name=userns")] {
+                    options.extend(set(key).then(|| name.to_owned()));
+                }
+                base["SecurityOptions"] = options.into();
+            }
+            "/version" => base["Os"] = "linux".into(),
+            "/networks" => return Some(json!([{"Name": "bridge"}, {"Name": "host"}, {"Name": "none"}])),
+            "/networks/bridge" => {
+                base["Name"] = "bridge".into();
+                base["Options"]["com.docker.network.bridge.enable_icc"] = self.icc.to_string().into();
+            }
+            "/containers/json" => return Some(self.listed(false)),
+            "/containers/json?all=true" | "/containers/json?all=1" => return Some(self.listed(true)),
+            _ => {
+                let id = path.strip_prefix("/containers/")?.strip_suffix("/json")?;
+                let one = self.containers.iter().find(|one| one.id == id)?;
+                base["Id"] = one.id.clone().into();
+                base["Name"] = format!("/{}", one.name).into();
+                base["State"]["Running"] = (one.pid != 0).into();
+                base["State"]["Pid"] = one.pid.into();
+            }
+        }
+        Some(base)
+    }
+}
