@@ -188,6 +188,7 @@ fn daemon() -> Daemon {
         config_path: path.clone(),
         config_real_path: path,
         config: Config::Missing,
+        config_mtime: None,
         info: Ok(serde_json::json!({"LiveRestoreEnabled": false, "Swarm": {"LocalNodeState": "inactive"}})),
         version_api: Ok(Value::Null),
         bridge: Ok(Value::Null),

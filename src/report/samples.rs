@@ -127,5 +127,7 @@ pub(crate) fn plan() -> Plan {
         expected_containers: Vec::new(),
         stopped_containers: vec![("web".into(), "abc".into())],
         notes: vec!["the package auditd stays on rollback".into()],
+        target: crate::plan::Target::default(),
+        parts: Vec::new(),
     }
 }
