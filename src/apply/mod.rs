@@ -23,6 +23,7 @@ mod run;
 mod service;
 mod steps;
 mod store;
+mod waiting;
 
 pub use backup::Saved;
 pub use history::{PathNow, RunSummary, State, Unfinished, list, plan_of, summary, unfinished};
@@ -33,5 +34,6 @@ pub use progress::{Interrupt, Progress, Silent};
 pub use rollback::{RollbackOptions, RollbackOutcome, rollback};
 pub use rollback_plan::{ChangedSince, RollbackPlan, plan_rollback};
 pub use run::{ApplyOptions, Look, Outcome, apply, confirm};
-pub use service::{Container, Deadlines, Snapshot};
+pub use service::{Container, Snapshot};
 pub use store::{Run, Store};
+pub use waiting::Deadlines;

@@ -6,7 +6,7 @@ use seaworthy::apply::{Store, unfinished};
 use seaworthy::error::Kind;
 
 use crate::support::fake_host::{FakeHost, Fault};
-use crate::support::world::{AFTER, BEFORE, CONFIG, RULES, assert_as_before, busy, last, pids, plan, run, undo};
+use crate::support::world::{AFTER, CONFIG, RULES, assert_as_before, busy, last, pids, plan, run, undo};
 
 fn operations(prepare: impl Fn() -> FakeHost, act: impl Fn(&mut FakeHost)) -> usize {
     let mut host = prepare();
