@@ -41,12 +41,11 @@ pub(super) fn run(args: &Apply, global: &Global, ui: &mut Ui) -> Result<u8> {
         let session = Session::open(&recorder, &change::everything(global), false, ui)?;
         ui.say(&crate::ui::paint_diff(&plan::document(&plan, &session)));
     }
-    match approve(plan, Mode::of(args.yes, ui))? {
-        Some(approved) => carry_out(&mut host, &approved, &Wish { args, global }, ui),
-        None => {
-            ui.status("host: unchanged");
-            Ok(0)
-        }
+    if let Some(approved) = approve(plan, Mode::of(args.yes, ui))? {
+        carry_out(&mut host, &approved, &Wish { args, global }, ui)
+    } else {
+        ui.status("host: unchanged");
+        Ok(0)
     }
 }
 

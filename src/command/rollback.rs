@@ -1,6 +1,8 @@
 //! `seaworthy rollback`: takes a run back, or one fix of it.
 
 use super::change;
+use std::fmt::Write as _;
+
 use super::session::{self, catalog};
 use crate::apply::{self, RollbackPlan, State, Store};
 use crate::approve::{Mode, confirm};
@@ -38,7 +40,7 @@ pub(super) fn run(args: &Rollback, global: &Global, ui: &mut Ui) -> Result<u8> {
     }
     let mut options = change::rollback_options(&host);
     options.force = args.force;
-    options.only_check = check.clone();
+    options.only_check.clone_from(&check);
     options.only_unfinished = args.only_unfinished;
     if args.only_unfinished {
         // The timer may fire while the apply it belongs to still rolls back by itself.
@@ -103,10 +105,10 @@ fn show(draft: &RollbackPlan, host: &LiveHost, ui: &mut Ui) {
         out.push_str(&diff::render(change, &names).text);
     }
     for action in &draft.actions {
-        out.push_str(&format!("# run: {action}\n"));
+        let _ = writeln!(out, "# run: {action}");
     }
     for note in draft.notes.iter().chain(&draft.held) {
-        out.push_str(&format!("# note: {note}\n"));
+        let _ = writeln!(out, "# note: {note}");
     }
     ui.say(&paint_diff(&out));
 }

@@ -180,20 +180,20 @@ impl AuditRule {
 mod tests {
     use super::*;
 
-    fn watch_of(path: &str, dir: bool, perm: &str) -> Option<AuditRule> {
-        Some(AuditRule::Watch { path: path.into(), dir, perm: perm.into() })
+    fn watch_of(path: &str, dir: bool, perm: &str) -> AuditRule {
+        AuditRule::Watch { path: path.into(), dir, perm: perm.into() }
     }
 
     #[test]
     fn both_spellings_are_one_rule() {
-        assert_eq!(parse("-w /usr/bin/runc -p aw -k docker"), watch_of("/usr/bin/runc", false, "wa"));
+        assert_eq!(parse("-w /usr/bin/runc -p aw -k docker"), Some(watch_of("/usr/bin/runc", false, "wa")));
         assert_eq!(
             parse("-a always,exit -F arch=b64 -F path=/usr/bin/runc -F perm=wa -F key=x"),
-            watch_of("/usr/bin/runc", false, "wa")
+            Some(watch_of("/usr/bin/runc", false, "wa"))
         );
         assert_eq!(
             parse("-a always,exit -S all -F dir=/etc/docker/ -F perm=wa -k y"),
-            watch_of("/etc/docker", true, "wa")
+            Some(watch_of("/etc/docker", true, "wa"))
         );
     }
 
@@ -214,6 +214,6 @@ mod tests {
 
     #[test]
     fn a_watch_without_permissions_has_all() {
-        assert_eq!(parse("-w /etc/docker"), watch_of("/etc/docker", false, "rwxa"));
+        assert_eq!(parse("-w /etc/docker"), Some(watch_of("/etc/docker", false, "rwxa")));
     }
 }

@@ -44,7 +44,7 @@ fn merge(merged: &mut Merged, file: &Path, text: &str) {
     for (number, line) in logical_lines(text) {
         let line = line.trim();
         if line.starts_with('[') {
-            section = line.to_owned();
+            line.clone_into(&mut section);
         }
         let Some((key, value)) = line.split_once('=').map(|(k, v)| (k.trim(), v.trim())) else { continue };
         if section != "[Service]" {

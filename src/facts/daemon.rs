@@ -1,4 +1,4 @@
-//! *The* daemon: the one with docker.service's MainPID and its socket. `DOCKER_HOST`, contexts and daemons in other
+//! *The* daemon: the one with docker.service's `MainPID` and its socket. `DOCKER_HOST`, contexts and daemons in other
 //! mount namespaces are not looked at.
 
 use std::path::{Path, PathBuf};

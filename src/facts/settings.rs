@@ -75,7 +75,7 @@ impl Daemon {
             Ok(None) => return (Ok(None), "docker.service is not running"),
             Err(why) => return (Err(why.clone()), "docker.service"),
         };
-        if let Some((answer, source)) = self.from_api(name) {
+        if let Some((answer, source)) = self.shown_by_api(name) {
             return (answer.map(Some), source);
         }
         let argv: Vec<_> = running.argv.iter().map(|text| Argument { text: text.clone(), place: nowhere() }).collect();
@@ -93,7 +93,7 @@ impl Daemon {
     }
 
     /// What the Engine API says about a key, for those that it shows.
-    fn from_api(&self, name: &str) -> Option<(Known<Value>, &'static str)> {
+    fn shown_by_api(&self, name: &str) -> Option<(Known<Value>, &'static str)> {
         let info = |f: &dyn Fn(&Value) -> Value| self.info.as_ref().map(f).map_err(Clone::clone);
         let answer = match name {
             "icc" => {
@@ -125,7 +125,7 @@ impl Daemon {
     }
 }
 
-/// Whether `/info` SecurityOptions has `name=NAME`.
+/// Whether `/info` `SecurityOptions` has `name=NAME`.
 pub fn has_option(info: &Value, name: &str) -> bool {
     let wanted = format!("name={name}");
     let options = info["SecurityOptions"].as_array();
@@ -183,10 +183,10 @@ pub(super) fn flag_value(argv: &[Argument], key: &Key) -> Option<(Value, Place)>
         }
     }
     let place = found.last()?.1.clone();
-    let values = found.into_iter().map(|(value, _)| value);
+    let mut values = found.into_iter().map(|(value, _)| value);
     let value = match key.shape {
-        Shape::Bool => json!(matches!(values.last()?.as_str(), "true" | "1" | "t" | "T" | "TRUE" | "True")),
-        Shape::Text => json!(values.last()?),
+        Shape::Bool => json!(matches!(values.next_back()?.as_str(), "true" | "1" | "t" | "T" | "TRUE" | "True")),
+        Shape::Text => json!(values.next_back()?),
         Shape::List => json!(values.collect::<Vec<_>>()),
         Shape::Map => {
             let pairs = values.map(|v| match v.split_once('=') {

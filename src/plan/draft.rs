@@ -42,10 +42,10 @@ impl Draft {
 
     /// The content of a path as it will be; `None`: no such file.
     pub(super) fn text(&self, base: &dyn Host, path: &Path) -> Result<Option<String>> {
-        if let Some(target) = self.targets.get(path) {
-            if let FileState::Present { content: Some(text), .. } = &target.after {
-                return Ok(Some(text.clone()));
-            }
+        if let Some(target) = self.targets.get(path)
+            && let FileState::Present { content: Some(text), .. } = &target.after
+        {
+            return Ok(Some(text.clone()));
         }
         match path::read_text(base, path) {
             Ok(text) => Ok(Some(text)),

@@ -135,7 +135,7 @@ fn override_vendor(
     // Arguments from environment files keep coming from there: the variables are named again.
     let mut variables: Vec<String> = argv.iter().filter_map(|a| a.place.variable.clone()).collect();
     variables.dedup();
-    let names = variables.iter().map(|v| format!(" ${v}")).collect::<String>();
+    let names: String = variables.iter().flat_map(|v| [" $", v.as_str()]).collect();
     let full = old.clone().unwrap_or_else(|| format!("[Service]\nExecStart=\nExecStart={line}{names}\n"));
     let at =
         full.lines().position(|l| l.starts_with("ExecStart=") && l.len() > "ExecStart=".len()).map_or(0, |i| i + 1);

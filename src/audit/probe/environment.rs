@@ -1,4 +1,4 @@
-//! A variable in `/etc/environment`, as pam_env reads it at login.
+//! A variable in `/etc/environment`, as `pam_env` reads it at login.
 
 use crate::audit::finding::Verdict;
 use crate::facts::{Facts, environment_file};
