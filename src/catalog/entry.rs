@@ -251,6 +251,8 @@ pub enum Builtin {
     DaemonConfig,
     /// auditd is installed, enabled, running, and the kernel takes rules.
     Auditd,
+    /// No rule on disk switches auditing off (`-a never,task`).
+    AuditNeverTask,
     /// What is in rules.d is in the kernel: no rule stops the ones behind it.
     AuditRulesLoad,
 }
@@ -323,6 +325,8 @@ pub enum Edit {
     },
     /// Installs, enables and starts auditd, whichever is missing.
     Auditd,
+    /// Takes the rule `-a never,task` out of the files that have it.
+    AuditNeverTask,
 }
 
 /// Something that a remediation would hurt, found by looking at this host.

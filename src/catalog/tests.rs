@@ -46,6 +46,7 @@ fn entries_stand_by_number_and_then_by_slug() {
     let wanted = [
         "audit.auditd",
         "audit.docker-client",
+        "audit.never-task",
         "audit.rules-load",
         "daemon.config",
         "file.registry-key-mode",
@@ -102,7 +103,7 @@ fn patterns_name_checks() {
     assert_eq!(chosen(&["daemon.icc"], "1.8.0").unwrap().0, ["daemon.icc"]);
     assert_eq!(chosen(&["content-trust"], "1.8.0").unwrap().0, ["image.content-trust"]);
     assert_eq!(chosen(&["cis-1.6.0:2.8"], "1.8.0").unwrap(), (vec!["daemon.default-ulimits".to_owned()], Vec::new()));
-    assert_eq!(chosen(&["audit.*"], "1.8.0").unwrap().0.len(), 19);
+    assert_eq!(chosen(&["audit.*"], "1.8.0").unwrap().0.len(), 20);
     assert_eq!(chosen(&["2"], "1.8.0").unwrap().0.len(), 19);
     assert_eq!(chosen(&["2.*"], "1.6.0").unwrap().0.len(), 18);
     assert_eq!(chosen(&["1.1"], "1.8.0").unwrap().0.len(), 18);
@@ -161,7 +162,7 @@ fn find_takes_one_check() {
     assert_eq!(find(&catalog, "icc", Benchmark::DEFAULT).unwrap().0.id, "daemon.icc");
     let (entry, note) = find(&catalog, "2.10", Benchmark::DEFAULT).unwrap();
     assert_eq!((entry.id.as_str(), note.is_some()), ("daemon.userns-remap", true));
-    assert!(find(&catalog, "audit.*", Benchmark::DEFAULT).unwrap_err().message.contains("19 checks"));
+    assert!(find(&catalog, "audit.*", Benchmark::DEFAULT).unwrap_err().message.contains("20 checks"));
 }
 
 const GOOD: &str = r#"id = "file.motd"

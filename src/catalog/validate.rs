@@ -230,8 +230,11 @@ fn edits(entry: &Entry, faults: &mut Faults) {
             Edit::FileAccess { mode, .. } => {
                 octal(mode.as_deref(), &[&path[..], &["file-access", "mode"]].concat(), faults);
             }
-            Edit::DaemonSetting { .. } | Edit::DaemonSettingRemove { .. } | Edit::Environment { .. } | Edit::Auditd => {
-            }
+            Edit::DaemonSetting { .. }
+            | Edit::DaemonSettingRemove { .. }
+            | Edit::Environment { .. }
+            | Edit::Auditd
+            | Edit::AuditNeverTask => {}
         }
     }
 }

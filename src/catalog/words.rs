@@ -77,6 +77,7 @@ fn builtin_decision(builtin: Builtin, entry: &Entry) -> String {
         Builtin::UserNamespaces => "The engine says that it remaps user namespaces, or that it is rootless.",
         Builtin::CentralLogging => "The engine's log driver sends logs away from this host, and its address is set.",
         Builtin::DaemonConfig => "daemon.json can be read by dockerd, and none of its keys is also a flag of the unit.",
+        Builtin::AuditNeverTask => "no file of the audit rules has the rule `-a never,task`.",
         Builtin::Auditd => "auditd is installed, its service is enabled and running, and the kernel takes rules.",
         Builtin::AuditRulesLoad => "Every rule in rules.d is in the list that the kernel gives.",
     };
@@ -125,6 +126,7 @@ pub fn written(edit: &Edit) -> String {
             format!("{} for {}", parts.join(", "), place(object))
         }
         Edit::Environment { name, value } => format!("`{name}={value}` in /etc/environment"),
+        Edit::AuditNeverTask => "the rule `-a never,task` goes from the files that have it".to_owned(),
         Edit::Auditd => "the package auditd, its service enabled and started: whichever is missing".to_owned(),
     }
 }

@@ -23,6 +23,7 @@ pub(super) struct Wish<'a> {
 pub(super) fn run(args: &Apply, global: &Global, ui: &mut Ui) -> Result<u8> {
     let mut host = session::live(global)?;
     session::need_root(&host, "apply")?;
+    change::outside(&host)?;
     change::settle(&mut host, args.yes, ui)?;
     if !args.yes && args.plan.is_none() {
         if !ui.can_prompt() {

@@ -1,7 +1,7 @@
 //! What the commands that change a host share: the store of runs, the lock's companions, and the two looks that an
 //! apply takes at the host while it works.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -53,6 +53,17 @@ pub(super) fn put_back(host: &dyn Host) -> Vec<PathBuf> {
     let last = runs.into_iter().rev().find(|run| run.state == apply::State::Committed && run.undone.is_empty());
     let paths = last.map(|run| run.paths).unwrap_or_default();
     paths.into_iter().filter(|path| path.now == "undone").map(|path| path.path).collect()
+}
+
+/// Refuses to work from inside a container: the restart would end us half-way, and its files are not the host's.
+pub(super) fn outside(host: &dyn Host) -> Result<()> {
+    let marks = ["/.dockerenv", "/run/.containerenv"];
+    match marks.iter().find(|mark| !host.offline() && host.stat(Path::new(mark)).is_ok()) {
+        None => Ok(()),
+        Some(mark) => Err(Failure::refused(format!("this is a container ({mark}), not the Docker host"))
+            .host("unchanged")
+            .hint("run seaworthy on the host itself")),
+    }
 }
 
 /// Undoes a run that was killed, before anything else is done: asked for, or with `--yes`.

@@ -18,6 +18,7 @@ use crate::ui::Ui;
 pub(super) fn run(global: &Global, ui: &mut Ui) -> Result<u8> {
     let mut host = session::live(global)?;
     session::need_root(&host, "")?;
+    change::outside(&host)?;
     change::settle(&mut host, false, ui)?;
     review(&mut host, &Wish { args: &Apply::default(), global }, ui)
 }

@@ -18,6 +18,7 @@ use crate::ui::{Ui, paint_diff};
 pub(super) fn run(args: &Rollback, global: &Global, ui: &mut Ui) -> Result<u8> {
     let mut host = session::live(global)?;
     session::need_root(&host, "rollback")?;
+    change::outside(&host)?;
     let store = Store::default();
     let check = match global.check.first() {
         Some(name) => Some(find(catalog(), name, benchmark(global)?)?.0.id.clone()),

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
+use serde_json::{Map, Value};
+
 use super::daemon_json;
+use super::keys::{self, Shape};
 use super::model::Config;
 use crate::host::{Host, path};
 
@@ -19,9 +22,35 @@ pub fn load(host: &dyn Host, file: &Path) -> Config {
         }
     };
     match daemon_json::read(&text) {
-        Ok(value) => Config::Valid { text, value },
+        Ok(value) => match wrong_type(&value) {
+            Some((key, wanted)) => {
+                let line = daemon_json::line_of(&text, key).unwrap_or(0);
+                Config::Invalid { line, message: format!("`{key}` has to be {wanted}") }
+            }
+            None => Config::Valid { text, value },
+        },
         Err(error) => Config::Invalid { line: error.line, message: error.message },
     }
+}
+
+/// A key whose value has another type than dockerd reads: fatal since 23.0, tolerated in part before.
+fn wrong_type(value: &Map<String, Value>) -> Option<(&'static str, &'static str)> {
+    let wrong = |key: &&keys::Key| {
+        let fits = |value: &Value| match key.shape {
+            Shape::Bool => value.is_boolean(),
+            Shape::Text => value.is_string(),
+            Shape::List => value.is_array(),
+            Shape::Map => value.is_object(),
+        };
+        value.get(key.name).is_some_and(|value| !fits(value))
+    };
+    let words = |shape: Shape| match shape {
+        Shape::Bool => "true or false",
+        Shape::Text => "a string",
+        Shape::List => "a list",
+        Shape::Map => "an object",
+    };
+    keys::KEYS.iter().find(wrong).map(|key| (key.name, words(key.shape)))
 }
 
 impl Config {

@@ -76,6 +76,7 @@ pub struct Planned {
 }
 
 /// What is known of one fixable check.
+#[derive(Clone, Debug)]
 pub(super) struct Fix {
     pub(super) disruption: Disruption,
     pub(super) hazards: Vec<HazardFound>,
@@ -102,12 +103,35 @@ pub(super) struct Gathered {
 /// # Errors
 /// A file that has to be edited cannot be read or understood.
 pub fn plan(inputs: &Inputs<'_>) -> Result<Planned> {
-    let objects = audit::objects(inputs.entries);
     let mut findings = audit::audit(inputs.entries, inputs.facts, inputs.policy);
+    let mut held_late: BTreeMap<String, Fix> = BTreeMap::new();
+    // What a fix hurts depends on what shares its restart, which is known only when all is gathered: what turns out
+    // to hurt then is held as well, and the rest planned anew. Each turn holds at least one check more.
+    let mut gathered = loop {
+        let mut gathered = rounds(inputs, &findings, &held_late)?;
+        let late = assess_together(inputs, &mut gathered);
+        if late.is_empty() {
+            break gathered;
+        }
+        held_late.extend(late);
+    };
+    wait_for_restart(inputs, &mut gathered);
+    annotate(&mut findings, &gathered);
+    let plan = steps::assemble(inputs, &gathered, held(&gathered));
+    Ok(Planned { plan, findings })
+}
+
+/// Takes checks up until nothing is added.
+fn rounds(inputs: &Inputs<'_>, findings: &[Finding], held: &BTreeMap<String, Fix>) -> Result<Gathered> {
+    let objects = audit::objects(inputs.entries);
     let waiting = findings.iter().filter(|f| f.verdict == Verdict::Pending);
-    let waiting = waiting.filter_map(|f| Some((f.check.clone(), f.pending_on?))).collect();
-    let mut gathered = Gathered { waiting, ..Gathered::default() };
-    add_round(inputs, inputs.facts, &findings, &mut gathered, None)?;
+    let mut gathered = Gathered {
+        waiting: waiting.filter_map(|f| Some((f.check.clone(), f.pending_on?))).collect(),
+        held: held.keys().cloned().collect(),
+        fixes: held.clone(),
+        ..Gathered::default()
+    };
+    add_round(inputs, inputs.facts, findings, &mut gathered, None)?;
     let failed = findings.iter().filter(|f| f.verdict == Verdict::Fail).map(|f| f.check.clone()).collect();
     for _ in 0..MAX_ROUNDS {
         let before = gathered.included.len();
@@ -118,10 +142,22 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Planned> {
             break;
         }
     }
-    wait_for_restart(inputs, &mut gathered);
-    annotate(&mut findings, &gathered);
-    let plan = steps::assemble(inputs, &gathered, held(&gathered));
-    Ok(Planned { plan, findings })
+    Ok(gathered)
+}
+
+/// Looks at every check that was taken again, now that all of them are known. Answers with those that would hurt
+/// something and were not accepted.
+fn assess_together(inputs: &Inputs<'_>, gathered: &mut Gathered) -> BTreeMap<String, Fix> {
+    let mut late = BTreeMap::new();
+    for entry in inputs.entries.iter().filter(|e| gathered.included.contains(&e.id)) {
+        let fix = assess(inputs, inputs.facts, entry, gathered);
+        if fix.hazards.is_empty() || inputs.choice.accepts(&entry.id) {
+            gathered.fixes.insert(entry.id.clone(), fix);
+        } else {
+            late.insert(entry.id.clone(), fix);
+        }
+    }
+    late
 }
 
 /// The hazards of a plan's checks on the host as it is now, one `CHECK HAZARD NAME` each, as in its fingerprint.
@@ -270,6 +306,10 @@ fn files(facts: &Facts, entry: &Entry) -> Vec<PathBuf> {
             Edit::FileAccess { object, .. } => {
                 let located = facts.objects.get(object).and_then(|o| o.as_ref().ok());
                 files.extend(located.into_iter().flatten().map(|l| l.path.clone()));
+            }
+            Edit::AuditNeverTask => {
+                let rules = facts.audit.files.iter().flatten().filter(|r| r.rule.is_never_task());
+                files.extend(rules.map(|r| r.file.clone()));
             }
             Edit::DaemonSetting { .. } | Edit::DaemonSettingRemove { .. } | Edit::Auditd => {}
         }

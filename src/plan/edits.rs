@@ -9,7 +9,7 @@ use super::edit::{daemon_json, drop_in, environment, flags, rules_file};
 use crate::audit::{Finding, Verdict};
 use crate::catalog::{Edit, Entry, Object};
 use crate::error::{Failure, Result};
-use crate::facts::audit_rules::{OWN_RULES, OWN_TMPFILES, PLAIN_RULES};
+use crate::facts::audit_rules::{self, OWN_RULES, OWN_TMPFILES, PLAIN_RULES};
 use crate::facts::{Facts, Located, Origin, Place, keys};
 use crate::host::{Command, FileKind, Host, path};
 use crate::policy::Policy;
@@ -58,6 +58,7 @@ pub(super) fn apply(context: &Context<'_>, draft: &mut Draft, entry: &Entry, fin
                 draft.write(context.base, &entry.id, file, 0o644, new)?;
             }
             Edit::Auditd => effects.first.extend(auditd(context)),
+            Edit::AuditNeverTask => never_task(context, draft, &entry.id)?,
         }
     }
     Ok(effects)
@@ -268,6 +269,19 @@ fn keep_socket(context: &Context<'_>, draft: &mut Draft, check: &str, owner: boo
     let new = drop_in::socket(old.as_deref(), wanted);
     draft.lines(check, file, old.as_deref().unwrap_or_default(), &new);
     draft.write(context.base, check, file, 0o644, new)
+}
+
+/// Takes the lines out that switch auditing off.
+fn never_task(context: &Context<'_>, draft: &mut Draft, check: &str) -> Result<()> {
+    let rules = context.facts.audit.files.as_deref().unwrap_or_default();
+    for rule in rules.iter().filter(|r| r.rule.is_never_task()) {
+        let old = draft.text(context.base, &rule.file)?.unwrap_or_default();
+        let kept = |line: &&str| !audit_rules::parse(line).is_some_and(|r| r.is_never_task());
+        let new: String = old.split_inclusive('\n').filter(kept).collect();
+        draft.lines(check, &rule.file, &old, &new);
+        draft.write(context.base, check, &rule.file, 0o640, new)?;
+    }
+    Ok(())
 }
 
 /// Package managers, the first one present is used. Options: no questions; wait for another installation to end.

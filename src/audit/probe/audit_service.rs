@@ -45,6 +45,27 @@ pub(super) fn auditd(facts: &Facts) -> Outcome {
     }
 }
 
+/// No rule on disk switches auditing off. Some distributions ship `-a never,task`: with it no other rule records.
+pub(super) fn never_task(facts: &Facts) -> Outcome {
+    let subject = "path:/etc/audit";
+    if let Some(outcome) = audit_watch::elsewhere(facts, subject) {
+        return outcome;
+    }
+    let outcome = |verdict| Outcome::new(subject, verdict).expected("no rule `-a never,task`");
+    if matches!(facts.audit.version, Ok(None)) {
+        return Outcome::not_applicable(subject, "no audit runs here");
+    }
+    match &facts.audit.files {
+        Err(why) => Outcome::unknown(subject, why),
+        Ok(files) => match files.iter().find(|f| f.rule.is_never_task()) {
+            Some(f) => outcome(Verdict::Fail)
+                .actual(format!("`{}`: no other rule records anything", f.text))
+                .source(format!("{}:{}", f.file.display(), f.line)),
+            None => outcome(Verdict::Pass).actual("none").source("/etc/audit"),
+        },
+    }
+}
+
 /// Every rule that others keep in rules.d is in the kernel. `auditctl -R` stops at the first rule that it cannot
 /// load, and all behind it, ours too, are missing without a word.
 pub(super) fn rules_load(facts: &Facts) -> Outcome {

@@ -25,6 +25,7 @@ pub(super) fn run(which: Builtin, entry: &Entry, facts: &Facts, policy: &Policy)
         Builtin::CentralLogging => central_logging(facts),
         Builtin::DaemonConfig => daemon_config(facts),
         Builtin::Auditd => audit_service::auditd(facts),
+        Builtin::AuditNeverTask => audit_service::never_task(facts),
         Builtin::AuditRulesLoad => audit_service::rules_load(facts),
     };
     vec![outcome]

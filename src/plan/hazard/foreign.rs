@@ -54,6 +54,9 @@ pub(super) fn foreign_owner(subject: &Situation, evidence: &mut Evidence) {
         if subject.change.own_history.contains(path) {
             evidence.name(format!("{}: our last change was put back", path.display()));
         }
+        if subject.change.edits.contains(&Edit::AuditNeverTask) {
+            evidence.name(format!("{}: switches auditing off, perhaps on purpose", path.display()));
+        }
         match resolve(subject.host, path) {
             Ok(real) => file(subject, path, &real, &mounts, evidence),
             Err(unknown) => evidence.blind(unknown.0),
