@@ -106,6 +106,9 @@ pub enum Review {
     Quit,
 }
 
+/// Where lines break.
+const WIDTH: usize = 80;
+
 const CHOICES: &str = "apply this? [y]es [n]o (default) [e]xplain [a]ll remaining [q]uit";
 
 enum Key {
@@ -187,18 +190,24 @@ fn presented(item: &ReviewItem, at: usize, of: usize) -> String {
     for finding in &item.findings {
         let source = if finding.source.is_empty() { String::new() } else { format!(" ({})", clean(&finding.source)) };
         let (actual, expected) = (clean(&finding.actual), clean(&finding.expected));
-        let _ = writeln!(out, "  {}{actual}{source}; expected {expected}", subject(finding));
+        let _ = writeln!(out, "{}", folded(" ", &format!("{}{actual}{source}; expected {expected}", subject(finding))));
     }
     out.push('\n');
     out.push_str(&paint_diff(item.diff.trim_end()));
     out.push_str("\n\n");
     let found: Vec<_> = item.findings.iter().flat_map(|finding| finding.hazards.clone()).collect();
     if !found.is_empty() {
-        let _ = writeln!(out, "{} {}", paint(Role::Warning, "would hurt here:"), hazards(&found));
+        let _ = writeln!(out, "{}", folded(&paint(Role::Warning, "would hurt here:"), &hazards(&found)));
     }
     let disruption = item.findings.iter().map(|finding| finding.disruption).max().unwrap_or_default();
     let _ = writeln!(out, "interrupts: {}", interruption(disruption));
     out
+}
+
+/// Text behind a heading, broken at blanks for 80 columns.
+fn folded(heading: &str, text: &str) -> String {
+    let options = textwrap::Options::new(WIDTH).subsequent_indent("  ").break_words(false);
+    textwrap::fill(&format!("{heading} {text}"), options)
 }
 
 fn interruption(disruption: Disruption) -> &'static str {
@@ -285,10 +294,10 @@ fn summary(plan: &Plan) -> String {
             writeln!(out, "{} container {} stops, and is started again", paint(Role::Warning, "warning:"), clean(name));
     }
     for text in &plan.notes {
-        let _ = writeln!(out, "{} {}", paint(Role::Note, "note:"), clean(text));
+        let _ = writeln!(out, "{}", folded(&paint(Role::Note, "note:"), &clean(text)));
     }
     for Held { check, hazards: found, flag: _ } in &plan.held {
-        let _ = writeln!(out, "held: {} {}", clean(check), hazards(found));
+        let _ = writeln!(out, "{}", folded("held:", &format!("{} {}", clean(check), hazards(found))));
     }
     out
 }

@@ -1,6 +1,7 @@
 //! What the commands that change a host share: the store of runs, the lock's companions, and the two looks that an
 //! apply takes at the host while it works.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -13,6 +14,7 @@ use crate::audit::{self, Verdict};
 use crate::catalog::Entry;
 use crate::cli::Global;
 use crate::error::{Failure, Result};
+use crate::facts;
 use crate::host::{Host, HostMut, LiveHost, Recorder};
 use crate::plan::edit::daemon_json;
 use crate::plan::{self, Choice, Inputs, Plan};
@@ -128,14 +130,13 @@ pub(super) fn apply(host: &mut LiveHost, plan: &Plan, wish: &Wish<'_>, ui: &mut 
     let entries: Vec<&'static Entry> = catalog().entries().collect();
     let compare = |host: &dyn Host, new_only: bool| -> Result<Vec<String>> {
         let recorder = Recorder::new(host);
-        let (facts, workload) = super::session::look(&recorder, &audit::objects(&entries));
+        let facts = facts::gather(&recorder, &audit::objects(&entries));
         let inputs = Inputs {
             host: &recorder,
             entries: &entries,
             policy: &policy,
             facts: &facts,
-            workload: &workload,
-            choice: Choice::Only(plan.accepted.iter().cloned().collect()),
+            choice: Choice::Automatic { accept: BTreeSet::new() },
             no_restart: false,
             put_back: &[],
         };
@@ -197,7 +198,7 @@ fn moved(plan: &Plan, now: &plan::Fingerprint) -> Vec<String> {
 fn still_open(host: &dyn Host, plan: &Plan, entries: &[&'static Entry], policy: &Policy) -> Vec<String> {
     let chosen: Vec<&Entry> = entries.iter().copied().filter(|e| plan.accepted.contains(&e.id)).collect();
     let recorder = Recorder::new(host);
-    let (facts, _) = super::session::look(&recorder, &audit::objects(&chosen));
+    let facts = facts::gather(&recorder, &audit::objects(&chosen));
     let findings = audit::audit(&chosen, &facts, policy);
     let open = findings.iter().filter(|f| matches!(f.verdict, Verdict::Fail | Verdict::Unknown));
     open.map(|f| format!("{} {}: {}", f.check, f.subject, f.actual)).collect()
@@ -206,6 +207,7 @@ fn still_open(host: &dyn Host, plan: &Plan, entries: &[&'static Entry], policy: 
 impl Session<'_> {
     /// The plan's own view of who may be hurt, for the guided review.
     pub(super) fn choose(&self, checks: &[String], no_restart: bool, put_back: &[PathBuf]) -> Result<Plan> {
-        Ok(self.plan(Choice::Only(checks.iter().cloned().collect()), no_restart, put_back)?.plan)
+        let chosen: BTreeSet<String> = checks.iter().cloned().collect();
+        Ok(self.plan(Choice::Only { accept: chosen.clone(), chosen }, no_restart, put_back)?.plan)
     }
 }

@@ -5,7 +5,7 @@ use super::session::{self, Session, catalog};
 use super::{change, plan};
 use crate::approve::{Decision, Mode, Review, ReviewItem, approve};
 use crate::audit::{Applicability, Finding, Verdict};
-use crate::catalog::{Hazard, explain};
+use crate::catalog::{Entry, Hazard, explain};
 use crate::cli::{Apply, Global};
 use crate::error::Result;
 use crate::host::{LiveHost, Recorder};
@@ -54,8 +54,12 @@ fn chosen(host: &LiveHost, wish: &Wish<'_>, ui: &mut Ui) -> Result<Option<Plan>>
     match crate::approve::review(&items, ui)? {
         Review::Quit => Ok(None),
         Review::Decided(Decision { accepted, .. }) if accepted.is_empty() => Ok(None),
-        Review::Decided(Decision { accepted, .. }) => {
-            let choice = Choice::Only(accepted);
+        Review::Decided(Decision { accepted: chosen, .. }) => {
+            // Only the hazards that were shown are accepted: leaving live-restore out can make another fix stop
+            // containers, and that one is then held.
+            let shown = items.iter().filter(|item| !item.automatic).filter_map(|item| item.findings.first());
+            let accept = shown.map(|f| f.check.clone()).filter(|c| chosen.contains(c)).collect();
+            let choice = Choice::Only { chosen, accept };
             Ok(Some(session.plan(choice, no_restart, &put_back)?.plan))
         }
     }
@@ -76,7 +80,10 @@ fn items(
     put_back: &[std::path::PathBuf],
 ) -> Result<Vec<ReviewItem>> {
     let mut items = Vec::new();
-    for entry in &session.entries {
+    // live-restore first, as in the plan: what the others would hurt hangs on it.
+    let (first, rest): (Vec<&Entry>, Vec<&Entry>) =
+        session.entries.iter().partition(|entry| entry.id == "daemon.live-restore");
+    for entry in first.into_iter().chain(rest) {
         let open = |f: &&Finding| f.check == entry.id && f.verdict == Verdict::Fail && !f.waived;
         let findings: Vec<Finding> = planned.findings.iter().filter(open).cloned().collect();
         let needs_value = findings.iter().any(|f| f.hazards.iter().any(|h| h.hazard == Hazard::NeedsValue));

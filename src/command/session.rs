@@ -8,7 +8,6 @@ use crate::audit;
 use crate::catalog::{Benchmark, Catalog, Entry, Selection, resolve, select};
 use crate::cli::Global;
 use crate::error::{Failure, Kind, Result};
-use crate::facts::workload::{self, Workload};
 use crate::facts::{self, Facts, Install};
 use crate::host::{Host, LiveHost, RecordedHost, Recording, local};
 use crate::plan::{Choice, Inputs, Planned, plan};
@@ -56,7 +55,6 @@ pub(super) struct Session<'a> {
     pub(super) profile: String,
     pub(super) entries: Vec<&'static Entry>,
     pub(super) facts: Facts,
-    pub(super) workload: Workload,
     /// When the host was recorded, for a recorded one.
     recorded: bool,
 }
@@ -83,14 +81,14 @@ impl<'a> Session<'a> {
             ui.note(note);
         }
         ui.step("reading the host");
-        let (facts, workload) = look(host, &audit::objects(&selected.entries));
+        let facts = facts::gather(host, &audit::objects(&selected.entries));
         ui.end_progress();
         if facts.daemon.install == Install::Missing {
             return Err(Failure::new("Docker is not installed: no dockerd and no docker.service were found")
                 .host("unchanged")
                 .hint("install Docker first, then run `seaworthy audit`"));
         }
-        Ok(Self { host, policy, benchmark, profile, entries: selected.entries, facts, workload, recorded })
+        Ok(Self { host, policy, benchmark, profile, entries: selected.entries, facts, recorded })
     }
 
     /// Computes the plan.
@@ -100,7 +98,6 @@ impl<'a> Session<'a> {
             entries: &self.entries,
             policy: &self.policy,
             facts: &self.facts,
-            workload: &self.workload,
             choice,
             no_restart,
             put_back,
@@ -156,20 +153,6 @@ impl<'a> Session<'a> {
     pub(super) fn owner(&self, uid: u32, gid: u32) -> String {
         self.facts.names.owner(uid, gid)
     }
-}
-
-/// Gathers all facts.
-pub(super) fn look(host: &dyn Host, objects: &BTreeSet<crate::catalog::Object>) -> (Facts, Workload) {
-    let facts = facts::gather(host, objects);
-    let context = workload::Context {
-        socket: &facts.daemon.socket,
-        running: matches!(facts.daemon.running, Ok(Some(_))),
-        data_root: &facts.daemon.data_root,
-        info: &facts.daemon.info,
-        systemd: facts.scope.systemd,
-    };
-    let workload = workload::gather(host, &context);
-    (facts, workload)
 }
 
 /// The benchmark in which bare numbers are read: flag before file.

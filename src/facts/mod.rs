@@ -42,7 +42,16 @@ pub fn gather(host: &dyn Host, objects: &BTreeSet<Object>) -> Facts {
     let located: BTreeMap<Object, Known<Vec<Located>>> =
         objects.iter().map(|object| (object.clone(), objects::locate(host, &context, object))).collect();
     let names = names(host, &located);
+    let seen = workload::Context {
+        socket: &daemon.socket,
+        running: matches!(daemon.running, Ok(Some(_))),
+        data_root: &daemon.data_root,
+        info: &daemon.info,
+        systemd: scope.systemd,
+    };
+    let workload = workload::gather(host, &seen);
     Facts {
+        workload,
         audit: audit_rules::gather(host, scope.initial_pid_namespace && !scope.offline),
         scope,
         daemon,

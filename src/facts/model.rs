@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use super::workload::Workload;
 use crate::catalog::Object;
 use crate::host::Stat;
 
@@ -44,6 +45,8 @@ pub struct Facts {
     pub client_version: Known<Option<Version>>,
     /// Names of users and groups that appear as owners.
     pub names: Names,
+    /// What lives here: containers, images, volumes, processes.
+    pub workload: Workload,
 }
 
 /// Names of numeric owners.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::model::{Argument, Audit, Config, Daemon, Facts, Install, Names, Place, Running, Scope, Unknown, Version};
+use super::workload::{Processes, Swarm, Workload};
 use crate::host::{Answer, EngineError, FileKind, Group, Host, Query, Stat};
 
 /// The host. Parents of files are directories by themselves.
@@ -176,6 +177,21 @@ pub(crate) fn facts() -> Facts {
         mounts: Ok(Vec::new()),
         client_version: Ok(Some(version("20.10.24"))),
         names: Names::default(),
+        workload: idle(),
+    }
+}
+
+/// A host on which nothing lives.
+fn idle() -> Workload {
+    Workload {
+        containers: Ok(Vec::new()),
+        images: Ok(Vec::new()),
+        volumes: Ok(Vec::new()),
+        swarm: Ok(Swarm::Inactive),
+        execs: Ok(Vec::new()),
+        processes: Ok(Processes::default()),
+        listeners: BTreeMap::new(),
+        agents: Ok(Vec::new()),
     }
 }
 

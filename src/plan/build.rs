@@ -12,7 +12,6 @@ use super::steps;
 use crate::audit::{self, Applicability, Disruption, Finding, HazardFound, PendingOn, Verdict};
 use crate::catalog::{Edit, Entry, Hazard, Object};
 use crate::error::Result;
-use crate::facts::workload::Workload;
 use crate::facts::{self, Facts, Origin, keys};
 use crate::host::{Command, Host};
 use crate::policy::Policy;
@@ -30,8 +29,6 @@ pub struct Inputs<'a> {
     pub policy: &'a Policy,
     /// Facts of the host as it is.
     pub facts: &'a Facts,
-    /// Containers, images and so on.
-    pub workload: &'a Workload,
     /// Which of the fixable checks are taken.
     pub choice: Choice,
     /// Write files, but restart nothing.
@@ -48,21 +45,26 @@ pub enum Choice {
         /// Slugs that are taken with their hazards.
         accept: BTreeSet<String>,
     },
-    /// Exactly these, with their hazards.
-    Only(BTreeSet<String>),
+    /// None but these (and what fails only because of them).
+    Only {
+        /// Slugs that were chosen.
+        chosen: BTreeSet<String>,
+        /// Those of them that are taken with their hazards.
+        accept: BTreeSet<String>,
+    },
 }
 
 impl Choice {
     fn accepts(&self, check: &str) -> bool {
         match self {
-            Self::Automatic { accept } | Self::Only(accept) => accept.contains(check),
+            Self::Automatic { accept } | Self::Only { accept, .. } => accept.contains(check),
         }
     }
 
     fn considers(&self, check: &str) -> bool {
         match self {
             Self::Automatic { .. } => true,
-            Self::Only(only) => only.contains(check),
+            Self::Only { chosen, .. } => chosen.contains(check),
         }
     }
 }
@@ -259,7 +261,7 @@ fn assess(inputs: &Inputs<'_>, facts: &Facts, entry: &Entry, gathered: &Gathered
     };
     let keys: Vec<String> = change.keys().map(str::to_owned).collect();
     change.values = keys.iter().filter_map(|key| Some((key.clone(), inputs.policy.value(key)?))).collect();
-    let situation = Situation { host: inputs.host, facts, workload: inputs.workload, change: &change };
+    let situation = Situation { host: inputs.host, facts, workload: &inputs.facts.workload, change: &change };
     Fix { disruption, hazards: hazard::look(&situation, &entry.remediation.hazards) }
 }
 

@@ -14,7 +14,7 @@ pub(super) fn containers(inputs: &Inputs<'_>, gathered: &Gathered, restart: bool
         return (Vec::new(), Vec::new());
     }
     let named = |c: &crate::facts::workload::Container| (c.name.clone(), c.id.clone());
-    let running = inputs.workload.running().unwrap_or_default();
+    let running = inputs.facts.workload.running().unwrap_or_default();
     let in_force = inputs.facts.daemon.setting("live-restore").in_force.is_ok_and(|v| v == Some(true.into()));
     if in_force || gathered.included.contains("daemon.live-restore") {
         return (running.into_iter().map(named).collect(), Vec::new());

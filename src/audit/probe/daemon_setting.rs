@@ -14,7 +14,32 @@ pub(super) fn run(facts: &Facts, key: &str, wanted: &Expect) -> Outcome {
     if let Some(outcome) = special(facts, key) {
         return outcome;
     }
-    judge(facts, key, wanted)
+    let outcome = judge(facts, key, wanted);
+    if key == "no-new-privileges" && outcome.verdict == Verdict::Pass {
+        return reached(facts, outcome);
+    }
+    outcome
+}
+
+/// The daemon copies no-new-privileges into a container when it creates it, and shows it nowhere: the processes of
+/// those that were created before tell.
+fn reached(facts: &Facts, outcome: Outcome) -> Outcome {
+    let workload = &facts.workload;
+    let (running, processes) = match (workload.running(), &workload.processes) {
+        (Ok(running), _) if running.is_empty() => return outcome,
+        (Ok(running), Ok(processes)) => (running, processes),
+        (Err(why), _) => return Outcome::unknown(DAEMON, &why).expected(outcome.expected),
+        (_, Err(why)) => return Outcome::unknown(DAEMON, why).expected(outcome.expected),
+    };
+    let gains = |pid: u32| processes.contained.iter().any(|p| p.pid == pid && !p.no_new_privs);
+    let old: Vec<&str> = running.iter().filter(|c| gains(c.pid)).map(|c| c.name.as_str()).collect();
+    if old.is_empty() {
+        return outcome;
+    }
+    Outcome::pending(DAEMON, PendingOn::Recreate)
+        .expected(outcome.expected)
+        .actual(format!("holds for new containers; created before: {}", old.join(", ")))
+        .source("NoNewPrivs in /proc/PID/status")
 }
 
 fn judge(facts: &Facts, key: &str, wanted: &Expect) -> Outcome {
