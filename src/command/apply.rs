@@ -61,6 +61,12 @@ fn fresh(host: &LiveHost, args: &Apply, global: &Global, ui: &mut Ui) -> Result<
 /// Applies what was approved, and reports.
 pub(super) fn carry_out(host: &mut LiveHost, approved: &Approved, wish: &Wish<'_>, ui: &mut Ui) -> Result<u8> {
     let plan = approved.plan();
+    if wish.args.yes {
+        // a person has read them in the plan's summary, before saying yes
+        for note in &plan.notes {
+            ui.note(note);
+        }
+    }
     let outcome = if plan.is_empty() { None } else { Some(change::apply(host, plan, wish, ui)?) };
     ui.end_progress();
     let recorder = Recorder::new(&*host);

@@ -2,6 +2,8 @@
 
 use super::build::{Gathered, Inputs};
 use super::change::{Act, Plan};
+use crate::audit::HazardFound;
+use crate::catalog::words::hazard_name;
 use crate::facts::workload::Return;
 use crate::host::Command;
 
@@ -54,6 +56,7 @@ pub(super) fn notes(inputs: &Inputs<'_>, gathered: &Gathered, plan: &Plan, resta
                 .into(),
         );
     }
+    notes.extend(accepted(gathered));
     if gathered.included.contains("daemon.no-new-privileges") {
         notes.push(
             "no-new-privileges holds for containers created from now on; those that exist stay as they are".into(),
@@ -70,4 +73,18 @@ pub(super) fn notes(inputs: &Inputs<'_>, gathered: &Gathered, plan: &Plan, resta
         notes.push("docker.service is not restarted: what needs that waits for its next start".into());
     }
     notes
+}
+
+/// What is done although it hurts something here: whoever accepted a check by name, or by a profile, reads it once more.
+fn accepted(gathered: &Gathered) -> impl Iterator<Item = String> {
+    let included = gathered.fixes.iter().filter(|(check, _)| gathered.included.contains(*check));
+    included.flat_map(|(check, fix)| {
+        let text = |found: &HazardFound| {
+            let evidence =
+                if found.evidence.is_empty() { String::new() } else { format!(": {}", found.evidence.join(", ")) };
+            let looked = if found.looked { "" } else { ": could not look" };
+            format!("{check} is accepted in spite of {}{looked}{evidence}", hazard_name(found.hazard))
+        };
+        fix.hazards.iter().map(text).collect::<Vec<_>>()
+    })
 }

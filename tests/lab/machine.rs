@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// What a command in a machine answered.
 #[derive(Debug)]
@@ -18,20 +18,25 @@ pub(crate) struct Out {
 pub(crate) struct Machine {
     script: &'static str,
     state: String,
+    _turn: Option<MutexGuard<'static, ()>>,
 }
+
+/// Emulation takes every core it gets: two machines at once are slower than one after the other, and miss deadlines.
+static ONE_VM: Mutex<()> = Mutex::new(());
 
 impl Machine {
     /// Boots a host as a container, about 3 s: everything but the kernel's audit.
     pub(crate) fn host(suite: &str) -> Self {
-        Self::start("host", suite)
+        Self::start("host", suite, None)
     }
 
     /// Boots a host as a virtual machine: with audit, reboots and power cuts.
     pub(crate) fn vm(suite: &str) -> Self {
-        Self::start("vm", suite)
+        let turn = ONE_VM.lock().unwrap_or_else(PoisonError::into_inner);
+        Self::start("vm", suite, Some(turn))
     }
 
-    fn start(script: &'static str, suite: &str) -> Self {
+    fn start(script: &'static str, suite: &str, turn: Option<MutexGuard<'static, ()>>) -> Self {
         assert!(
             std::env::var_os("SEAWORTHY_LAB").is_some(),
             "the lab is not set up; run these tests with `tests/run`, or some of them with `tests/run FILTER`"
@@ -40,7 +45,7 @@ impl Machine {
         let owner = std::process::id().to_string();
         let out = call(script, &["start", "-p", &owner, suite], b"");
         assert_eq!(out.status, 0, "{suite} did not boot: {}", out.stderr);
-        let machine = Self { script, state: out.stdout.trim().to_owned() };
+        let machine = Self { script, state: out.stdout.trim().to_owned(), _turn: turn };
         machine.push(stripped_binary(), "/usr/local/bin/seaworthy");
         machine
     }

@@ -5,3 +5,8 @@
 
 mod boots;
 mod machine;
+mod vm_audit;
+mod vm_auditd;
+mod vm_exercise;
+mod vm_look;
+mod vm_power;

@@ -1,0 +1,79 @@
+//! Hosts whose audit is not in order: no auditd, auditd off, rules that do not load, rules that cannot change.
+
+use crate::machine::Machine;
+use crate::vm_look::{OWN_RULES, files, findings, kernel_rules, open, own_rules, seaworthy};
+
+const AUDIT_ONLY: &str = "--check 'audit.*'";
+
+#[test]
+fn auditd_is_installed_and_stays() {
+    let vm = Machine::vm("bookworm");
+    vm.ok("dpkg --purge auditd");
+    let plan = vm.sh(&format!("seaworthy plan {AUDIT_ONLY}"));
+    assert_eq!(plan.status, 2);
+    assert!(plan.stdout.contains("\n# run: /usr/bin/apt-get "), "{}", plan.stdout);
+    assert!(plan.stdout.contains("# note: the package auditd stays installed on rollback\n"), "{}", plan.stdout);
+    assert_eq!(vm.sh("command -v auditctl").status, 1, "a plan installs nothing");
+
+    seaworthy(&vm, &format!("apply --yes {AUDIT_ONLY}"));
+    assert_eq!(vm.ok("systemctl is-enabled auditd; systemctl is-active auditd"), "enabled\nactive");
+    assert_eq!(kernel_rules(&vm), own_rules(&vm));
+    assert_eq!(open(&findings(&vm, AUDIT_ONLY)), Vec::<String>::new());
+
+    let said = seaworthy(&vm, "rollback --yes");
+    assert!(said.contains("auditd"), "{said}");
+    assert_eq!(kernel_rules(&vm), Vec::<String>::new());
+    assert_eq!(vm.sh(&format!("test -e {OWN_RULES}")).status, 1);
+    assert_eq!(vm.ok("systemctl is-active auditd; command -v auditctl"), "active\n/usr/sbin/auditctl");
+}
+
+#[test]
+fn auditd_that_is_off_is_switched_on_and_disabled_again() {
+    let vm = Machine::vm("bookworm");
+    // systemd may not stop auditd: its unit says RefuseManualStop
+    vm.ok("systemctl disable -q auditd; kill $(cat /run/auditd.pid); while systemctl -q is-active auditd; do sleep 0.2; done");
+    let before = files(&vm);
+    assert!(open(&findings(&vm, AUDIT_ONLY)).contains(&"audit.auditd fail -".to_owned()));
+    seaworthy(&vm, &format!("apply --yes {AUDIT_ONLY}"));
+    assert_eq!(vm.ok("systemctl is-enabled auditd; systemctl is-active auditd"), "enabled\nactive");
+    assert_eq!(kernel_rules(&vm), own_rules(&vm));
+    seaworthy(&vm, "rollback --yes");
+    assert_eq!(vm.sh("systemctl is-enabled auditd").stdout, "disabled\n");
+    assert_eq!(kernel_rules(&vm), Vec::<String>::new());
+    crate::vm_look::assert_same(&before, &files(&vm));
+}
+
+#[test]
+fn rules_that_others_stop_wait_and_say_why() {
+    let vm = Machine::vm("bookworm");
+    vm.write_file("/etc/audit/rules.d/10-site.rules", "# the owner's\n-w /nosuchdir/x/y -p wa -k site\n");
+    vm.ok("augenrules --load; true");
+    let said = seaworthy(&vm, &format!("apply --yes {AUDIT_ONLY}"));
+    assert!(said.contains("waits"), "{said}");
+    let found = findings(&vm, AUDIT_ONLY);
+    let loads = found.iter().find(|f| f["check"] == "audit.rules-load").expect("rules-load");
+    assert_eq!(loads["verdict"], "fail");
+    assert_eq!(loads["source"], "/etc/audit/rules.d/10-site.rules:2");
+    let left = open(&found);
+    assert!(
+        left.len() > 10 && left.iter().all(|f| f.ends_with(" pending reload") || f.starts_with("audit.rules-load ")),
+        "{left:#?}"
+    );
+    seaworthy(&vm, "rollback --yes");
+
+    // the owner mends the rule, and locks all rules until the next boot
+    vm.ok("rm /etc/audit/rules.d/10-site.rules");
+    vm.write_file("/etc/audit/rules.d/99-finalize.rules", "-e 2\n");
+    vm.ok("augenrules --load; auditctl -s | grep -x 'enabled 2'");
+    seaworthy(&vm, &format!("apply --yes {AUDIT_ONLY}"));
+    assert_eq!(kernel_rules(&vm), Vec::<String>::new());
+    let left = open(&findings(&vm, AUDIT_ONLY));
+    assert!(left.len() > 10 && left.iter().all(|f| f.ends_with(" pending reboot")), "{left:#?}");
+    vm.reboot();
+    assert_eq!(open(&findings(&vm, AUDIT_ONLY)), Vec::<String>::new());
+    let own = own_rules(&vm);
+    let said = seaworthy(&vm, "rollback --yes");
+    assert!(said.contains("until the next boot"), "{said}");
+    assert_eq!(kernel_rules(&vm), own, "locked rules stay until then");
+    assert_eq!(vm.sh(&format!("test -e {OWN_RULES}")).status, 1);
+}
