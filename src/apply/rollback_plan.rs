@@ -1,6 +1,6 @@
 //! What a rollback would do: shown, and checked for what it would hurt, before anything is done.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::daemon_undo::Needs;
 use super::goal::{Goal, Standing, whole};
@@ -170,6 +170,12 @@ impl RollbackPlan {
         }
     }
 
+    /// Whether userns-remap is set now and will not be.
+    fn ends_remapping(&self) -> bool {
+        let sets = |state: &FileState| matches!(state, FileState::Present { content: Some(text), .. } if text.contains("userns-remap"));
+        self.changes.iter().any(|change| sets(&change.before) && !sets(&change.after))
+    }
+
     /// Fills in what is shown.
     fn describe(&mut self, host: &dyn Host, journal: &Journal, plan: &Plan) {
         for goal in &self.goals {
@@ -192,6 +198,11 @@ impl RollbackPlan {
                 secret: planned.is_some_and(|change| change.secret),
             });
         }
+        if self.ends_remapping() && host.read(Path::new("/etc/passwd")).is_ok_and(|text| has_dockremap(&text)) {
+            let stays = "dockremap, the user and group that dockerd made for userns-remap, stay with their ranges in \
+                         /etc/subuid and /etc/subgid: files may belong to them";
+            self.notes.push(stays.into());
+        }
         let mut actions = Vec::new();
         if self.daemon_reload {
             actions.push(Command::DaemonReload);
@@ -207,6 +218,10 @@ impl RollbackPlan {
         actions.extend(self.disable.iter().cloned());
         self.actions = actions.iter().map(describe).collect();
     }
+}
+
+fn has_dockremap(passwd: &[u8]) -> bool {
+    passwd.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"dockremap:"))
 }
 
 impl Goal {

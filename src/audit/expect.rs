@@ -36,7 +36,7 @@ pub(super) fn words(expect: &Expect) -> String {
         Expect::Equals(value) => show(value),
         Expect::OneOf(all) => list(all),
         Expect::NoneOf(all) => format!("not {}", list(all)),
-        Expect::NonEmpty => "set".into(),
+        Expect::NonEmpty => "it to be set".into(),
         Expect::Empty => "not set".into(),
         Expect::NoPrefix(prefix) => format!("no option `{prefix}…`"),
     }

@@ -16,7 +16,9 @@ pub(super) fn run(args: &Audit, global: &Global, ui: &mut Ui) -> Result<u8> {
     let host = session::open(global, args.facts.as_deref())?;
     let recorder = Recorder::new(&*host);
     let session = Session::open(&recorder, global, args.facts.is_some(), ui)?;
-    super::change::name_unfinished(&*host, ui);
+    if args.facts.is_none() {
+        super::change::name_unfinished(&*host, ui);
+    }
     // The plan tells what is fixable, and what a fix would hurt here.
     let planned = session.plan(Choice::Automatic { accept: BTreeSet::new() }, false, &[])?;
     let line = session.host_line();

@@ -15,7 +15,9 @@ pub(super) fn run(args: &Args, global: &Global, ui: &mut Ui) -> Result<u8> {
     let host = session::open(global, args.facts.as_deref())?;
     let recorder = Recorder::new(&*host);
     let session = Session::open(&recorder, global, args.facts.is_some(), ui)?;
-    super::change::name_unfinished(&*host, ui);
+    if args.facts.is_none() {
+        super::change::name_unfinished(&*host, ui);
+    }
     let accept = session.accepted(&args.limits.accept, ui)?;
     let put_back = super::change::put_back(&*host);
     let planned = session.plan(Choice::Automatic { accept }, args.limits.no_restart, &put_back)?;

@@ -80,7 +80,7 @@ impl<'a> Session<'a> {
         for note in &selected.notes {
             ui.note(note);
         }
-        ui.step("reading the host");
+        ui.look("reading the host");
         let facts = facts::gather(host, &audit::objects(&selected.entries));
         ui.end_progress();
         if facts.daemon.install == Install::Missing {
@@ -134,7 +134,9 @@ impl<'a> Session<'a> {
             (Err(why), _) => format!("unknown: {why}"),
         };
         HostLine {
-            hostname: self.facts.scope.hostname.clone(),
+            hostname: Some(self.facts.scope.hostname.clone())
+                .filter(|n| !n.is_empty())
+                .unwrap_or("unnamed host".into()),
             os: self.facts.scope.os_name.clone(),
             docker: daemon.version.as_ref().map(|v| v.text.clone()),
             daemon: state,

@@ -14,7 +14,7 @@ use crate::catalog::{Edit, Entry, Hazard, Object};
 use crate::error::Result;
 use crate::facts::{self, Facts, Origin, keys};
 use crate::host::{Command, Host};
-use crate::policy::Policy;
+use crate::policy::{self, Policy};
 
 /// Rounds after which the catalogue would be at fault.
 const MAX_ROUNDS: usize = 6;
@@ -119,7 +119,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Planned> {
     };
     wait_for_restart(inputs, &mut gathered);
     annotate(&mut findings, &gathered);
-    let plan = steps::assemble(inputs, &gathered, held(&gathered));
+    let plan = steps::assemble(inputs, &gathered, held(inputs, &gathered));
     Ok(Planned { plan, findings })
 }
 
@@ -201,7 +201,8 @@ fn add_round(
         // What fails only because of this plan (the new daemon.json is not watched yet) belongs to it.
         let follows = first.is_some_and(|failed| !failed.contains(&entry.id));
         let considered = follows || inputs.choice.considers(&entry.id);
-        if failing.is_empty() || known || entry.remediation.edits.is_empty() || !considered {
+        let possible = edits::possible(inputs.host, facts, entry);
+        if failing.is_empty() || known || entry.remediation.edits.is_empty() || !considered || !possible {
             continue;
         }
         let fix = assess(inputs, facts, entry, gathered);
@@ -333,11 +334,15 @@ fn annotate(findings: &mut [Finding], gathered: &Gathered) {
     }
 }
 
-fn held(gathered: &Gathered) -> Vec<Held> {
+fn held(inputs: &Inputs<'_>, gathered: &Gathered) -> Vec<Held> {
     let one = |check: &String| {
         let hazards = gathered.fixes.get(check).map(|f| f.hazards.clone()).unwrap_or_default();
         let value = hazards.iter().any(|h| h.hazard == Hazard::NeedsValue);
-        let flag = if value { "a value in [values] of the config".into() } else { format!("--accept {check}") };
+        let keys = || inputs.entries.iter().filter(|e| e.id == *check).flat_map(|e| settings(e));
+        let flag = match keys().find(|key| value && inputs.policy.value(key).is_none()) {
+            Some(key) => format!("set `{key}` under [values] in {}", policy::CONFIG),
+            None => format!("--accept {check}"),
+        };
         Held { check: check.clone(), hazards, flag }
     };
     gathered.held.iter().map(one).collect()

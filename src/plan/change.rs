@@ -91,8 +91,15 @@ pub struct Held {
     pub check: String,
     /// What it would hurt.
     pub hazards: Vec<HazardFound>,
-    /// The flag that would include it.
+    /// What would include it: a flag, or the value that the site has to choose and where it is written.
     pub flag: String,
+}
+
+impl Held {
+    /// What would include it, as a request.
+    pub fn include(&self) -> String {
+        if self.flag.starts_with("--") { format!("include with `{}`", self.flag) } else { self.flag.clone() }
+    }
 }
 
 /// What a plan was computed on; `apply` compares it under the lock.

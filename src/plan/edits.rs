@@ -292,12 +292,34 @@ const INSTALLERS: &[(&str, &[&str])] = &[
     ("/sbin/apk", &["add", "audit"]),
 ];
 
+/// The package manager of this host, and its words for installing auditd.
+fn installer(host: &dyn Host) -> Option<&'static (&'static str, &'static [&'static str])> {
+    INSTALLERS.iter().find(|(program, _)| path::stat_follow(host, Path::new(program)).is_ok())
+}
+
+/// Whether a check's edits can be made here. Watches need auditd, and nothing installs it where nothing is run (an
+/// offline tree) or where the package manager is not one of ours; its service needs systemd.
+pub(super) fn possible(host: &dyn Host, facts: &Facts, entry: &Entry) -> bool {
+    let missing = matches!(facts.audit.version, Ok(None));
+    let installable = || !facts.scope.offline && installer(host).is_some();
+    entry.remediation.edits.iter().all(|edit| match edit {
+        Edit::AuditWatch { .. } => !missing || installable(),
+        Edit::Auditd => {
+            if missing {
+                installable()
+            } else {
+                facts.scope.systemd
+            }
+        }
+        _ => true,
+    })
+}
+
 /// What brings auditd up: install, enable, start, whichever is missing.
 fn auditd(context: &Context<'_>) -> Vec<Command> {
     let mut commands = Vec::new();
     if matches!(context.facts.audit.version, Ok(None)) {
-        let present = |(program, _): &&(&str, &[&str])| path::stat_follow(context.base, Path::new(program)).is_ok();
-        if let Some((program, words)) = INSTALLERS.iter().find(present) {
+        if let Some((program, words)) = installer(context.base) {
             let argv = std::iter::once(program).chain(words.iter()).map(|w| (*w).to_owned()).collect();
             commands.push(Command::Install { argv });
         }

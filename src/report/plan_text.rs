@@ -1,9 +1,15 @@
 //! The plan as one document that `patch -p1` and `git apply` take: diffs, and everything else as `#` lines.
 
+use super::model::plural;
 use super::text::hazards;
 use crate::host::Command;
-use crate::plan::{Act, FileChange, Held, Plan, Step};
+use crate::plan::{Act, FileChange, Plan, Step};
 use crate::ui::clean;
+
+/// Where the list of a file's checks breaks; narrower than the diff's own lines needs no scrolling.
+const WIDTH: usize = 100;
+/// More checks than these are counted, not named, beside an action.
+const MANY: usize = 3;
 
 /// One file's diff, as `plan` renders it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +26,9 @@ pub type Render<'a> = &'a dyn Fn(&FileChange) -> Diff;
 /// The whole document. `number` gives a check's number in the benchmark at hand.
 pub fn document(plan: &Plan, number: &dyn Fn(&str) -> Option<String>, render: Render<'_>) -> String {
     let mut out = String::new();
+    if plan.is_empty() {
+        note(&mut out, "note", "no changes to make");
+    }
     for step in &plan.steps {
         out.push_str(&step_text(step, number, render));
     }
@@ -29,11 +38,8 @@ pub fn document(plan: &Plan, number: &dyn Fn(&str) -> Option<String>, render: Re
     for text in &plan.notes {
         note(&mut out, "note", text);
     }
-    for Held { check, hazards: found, flag } in &plan.held {
-        note(&mut out, "held", &format!("{check} {}; include with {flag}", hazards(found)));
-    }
-    if plan.is_empty() {
-        note(&mut out, "note", "no changes to make");
+    for held in &plan.held {
+        note(&mut out, "held", &format!("{} {}; {}", held.check, hazards(&held.hazards), held.include()));
     }
     out
 }
@@ -41,11 +47,13 @@ pub fn document(plan: &Plan, number: &dyn Fn(&str) -> Option<String>, render: Re
 /// One step: for whom it is, and the diff or the action.
 pub fn step_text(step: &Step, number: &dyn Fn(&str) -> Option<String>, render: Render<'_>) -> String {
     let named = |check: &String| number(check).map_or_else(|| check.clone(), |number| format!("{check} {number}"));
-    let checks = step.checks.iter().map(named).collect::<Vec<_>>().join(", ");
+    let checks = || step.checks.iter().map(named).collect::<Vec<_>>().join(", ");
     let mut out = String::new();
     match &step.act {
         Act::File(change) => {
-            comment(&mut out, &checks);
+            for line in textwrap::wrap(&clean(&checks()), textwrap::Options::new(WIDTH).subsequent_indent("  ")) {
+                comment(&mut out, &line);
+            }
             let diff = render(change);
             if !diff.patchable {
                 comment(&mut out, "not patchable: secrets are masked");
@@ -56,6 +64,8 @@ pub fn step_text(step: &Step, number: &dyn Fn(&str) -> Option<String>, render: R
             }
         }
         act => {
+            // The files above name them one by one.
+            let checks = if step.checks.len() > MANY { plural(step.checks.len(), "check") } else { checks() };
             comment(&mut out, &format!("{checks}: {}", action(act)));
             if let Some(line) = command(act) {
                 note(&mut out, "run", &line);
@@ -186,7 +196,7 @@ mod tests {
 # run: systemctl restart docker.service
 # note: the restart stops container web; it is started again
 # note: the package auditd stays on rollback
-# held: daemon.userns-remap hides-images: redis:7, 3 volumes; include with --accept daemon.userns-remap
+# held: daemon.userns-remap hides-images: redis:7, 3 volumes; include with `--accept daemon.userns-remap`
 "
         );
     }

@@ -7,7 +7,6 @@ use serde::Serialize;
 use super::model::{AuditReport, HistoryRun, HostLine, Rest, RunReport, Summary, number, plural};
 use crate::audit::{Applicability, Finding, HazardFound, PendingOn, Verdict};
 use crate::catalog::Severity;
-use crate::plan::Held;
 use crate::ui::{Role, clean, paint};
 
 /// Where lines break.
@@ -36,7 +35,7 @@ pub fn audit(report: &AuditReport, verbose: u8) -> String {
 
 fn head(report: &AuditReport) -> String {
     let HostLine { hostname, os, docker, daemon, privileged, offline, recorded_at } = &report.host;
-    let docker = docker.as_ref().map_or_else(|| "Docker".into(), |version| format!("Docker {version}"));
+    let docker = docker.as_ref().map_or_else(|| "Docker of unknown version".into(), |v| format!("Docker {v}"));
     let mut out = format!(
         "{}: {}, {}, daemon {}\n{}, profile {}\n",
         paint(Role::Heading, &clean(hostname)),
@@ -188,7 +187,7 @@ fn tail(out: &mut String, summary: &Summary) {
     }
     let fixable = [
         (summary.automatic, "fixed by `seaworthy apply`"),
-        (summary.ask, "held until accepted"),
+        (summary.ask, "held back for a decision"),
         (summary.by_hand, "to be fixed by hand"),
     ];
     let fixable: Vec<_> =
@@ -198,7 +197,7 @@ fn tail(out: &mut String, summary: &Summary) {
     }
     wrap(out, "", &format!("of the fails: {}", fixable.join(", ")));
     let next = if summary.automatic + summary.ask > 0 {
-        "next: `seaworthy plan` shows the exact diff"
+        "next: `seaworthy plan` shows the exact diff, `seaworthy explain CHECK` the reasons"
     } else {
         "next: `seaworthy explain CHECK` tells what to do"
     };
@@ -223,18 +222,21 @@ pub fn run(report: &RunReport, done: &str) -> String {
         Some(run) if *changed => format!("run {}: {} {done}\n", clean(run), plural(applied.len(), "check")),
         _ => "nothing to do\n".to_owned(),
     };
-    for check in applied {
-        let _ = writeln!(out, "  {}", clean(check));
+    if !applied.is_empty() {
+        let names: Vec<_> = applied.iter().map(|check| clean(check)).collect();
+        wrap(&mut out, "  ", &names.join(", "));
     }
     for Rest { check, reason } in pending {
-        wrap(&mut out, &format!("pending: {} ", clean(check)), &format!("waits for {}", clean(reason)));
+        wrap(&mut out, "pending: ", &format!("{} waits for {}", clean(check), clean(reason)));
     }
-    for Held { check, hazards: found, flag } in held {
-        let text = format!("{}; include with `{}`", hazards(found), clean(flag));
-        wrap(&mut out, &format!("held: {} ", clean(check)), &text);
+    for held in held {
+        let text = format!("{} {}; {}", clean(&held.check), hazards(&held.hazards), clean(&held.include()));
+        wrap(&mut out, "held: ", &text);
     }
     for Rest { check, reason } in not_reverted {
-        wrap(&mut out, &format!("stays: {}: ", clean(check)), &clean(reason));
+        // What is about the whole run names nothing of its own.
+        let about = if run.as_ref() == Some(check) { String::new() } else { format!("{}: ", clean(check)) };
+        wrap(&mut out, "note: ", &format!("{about}{}", clean(reason)));
     }
     if *restart_required {
         out.push_str("restart docker for the rest: `systemctl restart docker`\n");
@@ -253,12 +255,15 @@ pub fn history(runs: &[HistoryRun], verbose: u8) -> String {
     let mut out = String::new();
     for HistoryRun { run, started_at, user, state, stands, checks, paths } in runs {
         let lead = format!("{}  {}  ", clean(run), clean(started_at));
-        let text =
-            format!("{}, {}, by {}, {}", clean(state), clean(stands), clean(user), plural(checks.len(), "check"));
+        // A run that was rolled back is expected to stand nowhere: only the unexpected is worth a word.
+        let stands =
+            if state == "rolled back" && stands == "taken back" { String::new() } else { format!(", {stands}") };
+        let text = format!("{}{}, by {}, {}", clean(state), clean(&stands), clean(user), plural(checks.len(), "check"));
         wrap(&mut out, &lead, &text);
         if verbose > 0 || runs.len() == 1 {
-            for name in checks.iter().chain(paths) {
-                let _ = writeln!(out, "  {}", clean(name));
+            wrap(&mut out, "  ", &checks.iter().map(|check| clean(check)).collect::<Vec<_>>().join(", "));
+            for path in paths {
+                let _ = writeln!(out, "  {}", clean(path));
             }
         }
     }

@@ -208,6 +208,14 @@ impl Ui {
         }
     }
 
+    /// Begins something that changes nothing and can take a moment: a spinner on a terminal; elsewhere only with
+    /// `-v`, so that a pipe is not told what nobody asked about.
+    pub fn look(&mut self, text: &str) {
+        if self.err.terminal && !self.dumb || self.verbose > 0 {
+            self.step(text);
+        }
+    }
+
     /// Begins a step that can take long: a spinner on a terminal, else a line.
     pub fn step(&mut self, text: &str) {
         if self.quiet {

@@ -54,7 +54,9 @@ fn data_root_mount(facts: &Facts) -> Outcome {
         containerd.filter(|c| in_containerd && shared(c)).map(|c| c.path)
     };
     let verdict = if bad.is_some() { Verdict::Fail } else { Verdict::Pass };
-    let actual = bad.map_or("on its own device".into(), |p| format!("{} is on the device of /", p.display()));
+    let actual = bad.map_or("on its own device".into(), |p| {
+        if p == data.path { "on the device of /".into() } else { format!("{} is on the device of /", p.display()) }
+    });
     Outcome::new(subject, verdict).expected(expected).actual(actual).source("device numbers of stat")
 }
 

@@ -52,9 +52,9 @@ fail, waived: 1
 8 findings: 3 fail, 1 waived, 1 pending, 1 unknown, 1 pass, 1 not applicable
 level 1: 2 fail of 6
 level 2: 2 fail of 2
-of the fails: 1 fixed by `seaworthy apply`, 1 held until accepted, 1 to be fixed
-by hand
-next: `seaworthy plan` shows the exact diff
+of the fails: 1 fixed by `seaworthy apply`, 1 held back for a decision, 1 to be
+fixed by hand
+next: `seaworthy plan` shows the exact diff, `seaworthy explain CHECK` the reasons
 "
     );
     assert!(text.lines().all(|line| line.chars().count() <= WIDTH));
@@ -121,12 +121,11 @@ fn a_run_tells_what_is_done_what_waits_and_what_is_held() {
         run(&report, "fixed"),
         "\
 run 20231114-221320: 2 checks fixed
-  daemon.icc
-  daemon.live-restore
+  daemon.icc, daemon.live-restore
 pending: daemon.icc waits for a start of docker while no container runs
 held: daemon.userns-remap hides-images: redis:7, 3 volumes; include with
-                          `--accept daemon.userns-remap`
-stays: auditd: the package stays
+      `--accept daemon.userns-remap`
+note: auditd: the package stays
 restart docker for the rest: `systemctl restart docker`
 "
     );
