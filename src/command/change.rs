@@ -13,6 +13,7 @@ use crate::audit::{self, Verdict};
 use crate::catalog::Entry;
 use crate::cli::Global;
 use crate::error::{Failure, Result};
+use crate::facts;
 use crate::host::{Host, HostMut, LiveHost, Recorder};
 use crate::plan::edit::daemon_json;
 use crate::plan::{self, Choice, Inputs, Plan};
@@ -117,7 +118,7 @@ pub(super) fn apply(host: &mut LiveHost, plan: &Plan, wish: &Wish<'_>, ui: &mut 
     let entries: Vec<&'static Entry> = catalog().entries().collect();
     let compare = |host: &dyn Host, new_only: bool| -> Result<Vec<String>> {
         let recorder = Recorder::new(host);
-        let (facts, workload) = super::session::look(&recorder, &audit::objects(&entries));
+        let (facts, workload) = facts::look(&recorder, &audit::objects(&entries));
         let inputs = Inputs {
             host: &recorder,
             entries: &entries,
@@ -186,7 +187,7 @@ fn moved(plan: &Plan, now: &plan::Fingerprint) -> Vec<String> {
 fn still_open(host: &dyn Host, plan: &Plan, entries: &[&'static Entry], policy: &Policy) -> Result<Vec<String>> {
     let chosen: Vec<&Entry> = entries.iter().copied().filter(|e| plan.accepted.contains(&e.id)).collect();
     let recorder = Recorder::new(host);
-    let (facts, _) = super::session::look(&recorder, &audit::objects(&chosen));
+    let (facts, _) = facts::look(&recorder, &audit::objects(&chosen));
     let findings = audit::audit(&chosen, &facts, policy);
     let open = findings.iter().filter(|f| matches!(f.verdict, Verdict::Fail | Verdict::Unknown));
     Ok(open.map(|f| format!("{} {}: {}", f.check, f.subject, f.actual)).collect())

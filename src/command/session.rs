@@ -8,7 +8,7 @@ use crate::audit;
 use crate::catalog::{Benchmark, Catalog, Entry, Selection, resolve, select};
 use crate::cli::Global;
 use crate::error::{Failure, Kind, Result};
-use crate::facts::workload::{self, Workload};
+use crate::facts::workload::Workload;
 use crate::facts::{self, Facts, Install};
 use crate::host::{Host, LiveHost, RecordedHost, Recording, local};
 use crate::plan::{Choice, Inputs, Planned, plan};
@@ -83,7 +83,7 @@ impl<'a> Session<'a> {
             ui.note(note);
         }
         ui.step("reading the host");
-        let (facts, workload) = look(host, &audit::objects(&selected.entries));
+        let (facts, workload) = facts::look(host, &audit::objects(&selected.entries));
         ui.end_progress();
         if facts.daemon.install == Install::Missing {
             return Err(Failure::new("Docker is not installed: no dockerd and no docker.service were found")
@@ -156,20 +156,6 @@ impl<'a> Session<'a> {
     pub(super) fn owner(&self, uid: u32, gid: u32) -> String {
         self.facts.names.owner(uid, gid)
     }
-}
-
-/// Gathers all facts.
-pub(super) fn look(host: &dyn Host, objects: &BTreeSet<crate::catalog::Object>) -> (Facts, Workload) {
-    let facts = facts::gather(host, objects);
-    let context = workload::Context {
-        socket: &facts.daemon.socket,
-        running: matches!(facts.daemon.running, Ok(Some(_))),
-        data_root: &facts.daemon.data_root,
-        info: &facts.daemon.info,
-        systemd: facts.scope.systemd,
-    };
-    let workload = workload::gather(host, &context);
-    (facts, workload)
 }
 
 /// The benchmark in which bare numbers are read: flag before file.

@@ -27,6 +27,7 @@ pub use model::{
     Scope, Unit, Unknown, Version,
 };
 pub use settings::{Origin, Setting, has_option};
+use workload::Workload;
 
 /// The units that are looked at.
 const UNITS: &[&str] = &["docker.service", "docker.socket", "containerd.service", "auditd.service"];
@@ -54,6 +55,20 @@ pub fn gather(host: &dyn Host, objects: &BTreeSet<Object>) -> Facts {
         client_version: client_version(host),
         names,
     }
+}
+
+/// Reads a host, and everything that lives on its Docker: what an audit and a plan of checks on `objects` need.
+pub fn look(host: &dyn Host, objects: &BTreeSet<Object>) -> (Facts, Workload) {
+    let facts = gather(host, objects);
+    let context = workload::Context {
+        socket: &facts.daemon.socket,
+        running: matches!(facts.daemon.running, Ok(Some(_))),
+        data_root: &facts.daemon.data_root,
+        info: &facts.daemon.info,
+        systemd: facts.scope.systemd,
+    };
+    let workload = workload::gather(host, &context);
+    (facts, workload)
 }
 
 fn read_unit(host: &dyn Host, scope: &Scope, name: &str) -> Known<Unit> {
