@@ -4,7 +4,7 @@ use std::io::{Error, ErrorKind, Result};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use seaworthy::host::{Answer, Command, EngineError, FileKind, Host, HostMut, Query};
+use seaworthy::host::{Answer, Command, EngineError, FileKind, Host, HostMut, Query, Stat};
 use serde_json::Value;
 
 use super::fake_docker::parse;
@@ -69,6 +69,27 @@ impl FakeHost {
         0
     }
 
+    /// The package of auditd: its files, its unit enabled and started, the kernel's audit on.
+    fn install(&mut self, argv: &[String]) {
+        if !argv.last().is_some_and(|package| package.starts_with("audit")) {
+            return;
+        }
+        let known: Vec<PathBuf> = self.files.keys().cloned().collect();
+        self.write("/usr/sbin/auditctl", 0o755, "elf");
+        self.write("/etc/audit/rules.d/audit.rules", 0o640, "-D\n-b 8192\n");
+        self.installed = self.files.keys().filter(|path| !known.contains(path)).cloned().collect();
+        let answer = |text: &str| Some(Answer { stdout: text.into(), ..Answer::default() });
+        let unit = "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\nFragmentPath=/usr/lib/systemd/system/auditd.service\n";
+        for (question, said) in [
+            ("auditctl -v", "auditctl version 3.0.9\n"),
+            ("auditctl -l", "No rules\n"),
+            ("auditctl -s", "enabled 1\n"),
+            ("systemctl show auditd.service", unit),
+        ] {
+            self.recording.answers.insert(question.into(), answer(said));
+        }
+    }
+
     fn done(status: i32) -> Answer {
         Answer { status, ..Answer::default() }
     }
@@ -99,8 +120,8 @@ impl HostMut for FakeHost {
         if self.files.contains_key(path) {
             return Err(Error::from(ErrorKind::AlreadyExists));
         }
-        let node = FakeNode { stat: stat(FileKind::File, 0o600), bytes: Vec::new(), xattrs: Vec::new() };
-        self.files.insert(path.into(), node);
+        let stat = Stat { mtime: self.clock / 1000, ..stat(FileKind::File, 0o600) };
+        self.files.insert(path.into(), FakeNode { stat, bytes: Vec::new(), xattrs: Vec::new() });
         Ok(())
     }
 
@@ -234,7 +255,8 @@ impl HostMut for FakeHost {
                 }
                 self.units.insert(unit.clone(), (enabled, active));
             }
-            Command::DaemonReload | Command::Install { .. } => {}
+            Command::DaemonReload => self.reload_units(),
+            Command::Install { argv } => self.install(argv),
         }
         Ok(Self::done(0))
     }

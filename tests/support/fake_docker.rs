@@ -9,14 +9,17 @@ const KEYS: &[&str] = &[
     "bip",
     "bridge",
     "cgroup-parent",
+    "config-file",
     "containerd",
     "data-root",
+    "default-address-pools",
     "debug",
     "default-runtime",
     "default-ulimits",
     "dns",
     "experimental",
     "exec-opts",
+    "group",
     "features",
     "hosts",
     "icc",
@@ -51,6 +54,21 @@ const KEYS: &[&str] = &[
     "userns-remap",
 ];
 
+/// What dockerd takes on SIGHUP (moby `daemon/reload.go`).
+pub(crate) const RELOADABLE: &[&str] = &[
+    "authorization-plugins",
+    "debug",
+    "default-runtime",
+    "features",
+    "insecure-registries",
+    "labels",
+    "live-restore",
+    "max-concurrent-downloads",
+    "registry-mirrors",
+    "runtimes",
+    "shutdown-timeout",
+];
+
 /// One container.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct FakeContainer {
@@ -82,6 +100,12 @@ pub(crate) struct FakeDocker {
     /// Start times in ms since the last reset-failed: the fourth within 60 s is refused.
     starts: Vec<i64>,
     next_pid: i64,
+    /// Major version of the engine; before 24 `/info` does not show no-new-privileges.
+    pub(crate) major: u64,
+    /// What the engine calls its own seccomp profile: `default` before 23.
+    pub(crate) builtin_seccomp: String,
+    /// Further security options that were recorded.
+    pub(crate) other_options: Vec<String>,
 }
 
 impl Default for FakeDocker {
@@ -97,6 +121,9 @@ impl Default for FakeDocker {
             swarm: false,
             starts: Vec::new(),
             next_pid: 4000,
+            major: 26,
+            builtin_seccomp: "builtin".into(),
+            other_options: Vec::new(),
         }
     }
 }
@@ -193,12 +220,11 @@ impl FakeDocker {
         self.pid = u32::try_from(self.pid()).unwrap_or(1);
     }
 
-    /// A reload takes live-restore when the key is there; taking the key away changes nothing. Errors stay unseen.
+    /// A reload takes the keys that can be reloaded and are there; taking one away changes nothing. Errors stay unseen.
     pub(crate) fn reload(&mut self, text: Option<&[u8]>) {
-        if let Ok(config) = parse(text, &self.flags)
-            && let Some(value) = config.get("live-restore")
-        {
-            self.config.insert("live-restore".into(), value.clone());
+        let Ok(config) = parse(text, &self.flags) else { return };
+        for key in RELOADABLE.iter().filter(|key| config.contains_key(**key)) {
+            self.config.insert((*key).into(), config[*key].clone());
         }
     }
 
@@ -217,22 +243,15 @@ impl FakeDocker {
         shown.map(|one| json!({"Id": one.id, "Names": [format!("/{}", one.name)], "State": "running"})).collect()
     }
 
+    fn set(&self, key: &str) -> bool {
+        self.config.get(key).is_some_and(|value| *value != json!(false) && *value != json!(""))
+    }
+
     /// The answer to an API path, on top of what was recorded.
     pub(crate) fn answer(&self, path: &str, recorded: Option<&Value>) -> Option<Value> {
         let mut base = recorded.cloned().unwrap_or_else(|| json!({}));
         match path {
-            "/info" => {
-                base["LiveRestoreEnabled"] = self.live_restore().into();
-                base["ContainersRunning"] = self.running().into();
-                base["Swarm"] = json!({"LocalNodeState": if self.swarm { "active" } else { "inactive" }});
-                let set =
-                    |key: &str| self.config.get(key).is_some_and(|value| *value != json!(false) && *value != json!(""));
-                let mut options = vec!["name=seccomp,profile=builtin".to_owned()];
-                for (key, name) in [("no-new-privileges", "name=no-new-privileges"), ("userns-remap", "name=userns")] {
-                    options.extend(set(key).then(|| name.to_owned()));
-                }
-                base["SecurityOptions"] = options.into();
-            }
+            "/info" => self.info(&mut base),
             "/version" => base["Os"] = "linux".into(),
             "/networks" => return Some(json!([{"Name": "bridge"}, {"Name": "host"}, {"Name": "none"}])),
             "/networks/bridge" => {
@@ -241,8 +260,13 @@ impl FakeDocker {
             }
             "/containers/json" => return Some(self.listed(false)),
             "/containers/json?all=true" | "/containers/json?all=1" => return Some(self.listed(true)),
+            // Its data root is another one then, and empty.
+            "/images/json" if self.set("userns-remap") => return Some(json!([])),
+            "/volumes" if self.set("userns-remap") => return Some(json!({"Volumes": []})),
             _ => {
-                let id = path.strip_prefix("/containers/")?.strip_suffix("/json")?;
+                let Some(id) = path.strip_prefix("/containers/").and_then(|rest| rest.strip_suffix("/json")) else {
+                    return recorded.cloned();
+                };
                 let one = self.containers.iter().find(|one| one.id == id)?;
                 base["Id"] = one.id.clone().into();
                 base["Name"] = format!("/{}", one.name).into();
@@ -251,5 +275,31 @@ impl FakeDocker {
             }
         }
         Some(base)
+    }
+
+    fn info(&self, base: &mut Value) {
+        base["LiveRestoreEnabled"] = self.live_restore().into();
+        base["ContainersRunning"] = self.running().into();
+        base["Debug"] = self.set("debug").into();
+        base["ExperimentalBuild"] = self.set("experimental").into();
+        base["Swarm"]["LocalNodeState"] = if self.swarm { "active" } else { "inactive" }.into();
+        base["LoggingDriver"] = self.config.get("log-driver").cloned().unwrap_or_else(|| json!("json-file"));
+        base["Plugins"]["Authorization"] = self.config.get("authorization-plugins").cloned().unwrap_or(Value::Null);
+        let unsafe_registries = self.config.get("insecure-registries").and_then(Value::as_array);
+        for name in unsafe_registries.into_iter().flatten().filter_map(Value::as_str) {
+            if name.contains('/') {
+                let networks = base["RegistryConfig"]["InsecureRegistryCIDRs"].as_array_mut();
+                networks.into_iter().for_each(|all| all.push(name.into()));
+            } else {
+                base["RegistryConfig"]["IndexConfigs"][name] = json!({"Name": name, "Secure": false});
+            }
+        }
+        let seccomp = self.config.get("seccomp-profile").and_then(Value::as_str).filter(|name| !name.is_empty());
+        let mut options = vec![format!("name=seccomp,profile={}", seccomp.unwrap_or(&self.builtin_seccomp))];
+        options.extend(self.set("userns-remap").then(|| "name=userns".to_owned()));
+        options
+            .extend((self.major >= 24 && self.set("no-new-privileges")).then(|| "name=no-new-privileges".to_owned()));
+        options.extend(self.other_options.iter().cloned());
+        base["SecurityOptions"] = options.into();
     }
 }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::io::{Error, ErrorKind, Result};
 use std::path::{Path, PathBuf};
 
-use seaworthy::host::{Answer, EngineError, FileKind, Group, Host, Node, Query, Recording, Stat};
-use serde_json::{Map, Value, json};
+use seaworthy::host::{Answer, EngineError, FileKind, Group, Host, Node, Query, Recording, Stat, path};
+use serde_json::{Value, json};
 
 use super::fake_docker::{FakeContainer, FakeDocker};
+use super::fake_systemd::{Read, flags, property};
 
 /// What goes wrong, and at which changing operation (from 1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +66,16 @@ pub(crate) struct FakeHost {
     pub(crate) woken: std::cell::Cell<bool>,
     pub(super) dead: bool,
     pub(super) jobs: Vec<(i64, Job)>,
-    recording: Recording,
+    /// What an installed package brought; it stays on rollback.
+    pub(super) installed: Vec<PathBuf>,
+    /// docker.service and docker.socket as systemd has read them.
+    pub(super) unit_read: Read,
+    pub(super) socket_read: Read,
+    /// What else the daemon's process has in `/proc`: its descriptors, its cgroup.
+    pub(super) process: Vec<(PathBuf, FakeNode)>,
+    /// What the engine says whatever the model thinks, merged over its answers.
+    pub(crate) engine_over: BTreeMap<String, Value>,
+    pub(super) recording: Recording,
 }
 
 pub(super) fn stat(kind: FileKind, mode: u32) -> Stat {
@@ -97,6 +107,11 @@ impl FakeHost {
             woken: std::cell::Cell::new(false),
             dead: false,
             jobs: Vec::new(),
+            installed: Vec::new(),
+            unit_read: Read::default(),
+            socket_read: Read::default(),
+            process: Vec::new(),
+            engine_over: BTreeMap::new(),
             recording,
         };
         for (path, node) in host.recording.files.clone() {
@@ -150,63 +165,74 @@ impl FakeHost {
         self.docker.containers.push(FakeContainer { id, name: name.into(), pid, restarts, remove: false });
     }
 
-    /// Brings the daemon up from the recorded unit and daemon.json.
+    /// Brings the daemon up from the recorded unit and daemon.json, with the process that it had.
     fn boot(&mut self) {
-        let shown = self.recording.answers.get("systemctl show docker.service").cloned().flatten().unwrap_or_default();
-        if let Some(Ok(list)) = self.recording.engine.get("/containers/json") {
-            for one in list.as_array().into_iter().flatten() {
-                let id = one["Id"].as_str().unwrap_or_default().to_owned();
-                let detail = self.recording.engine.get(&format!("/containers/{id}/json"));
-                let detail = detail.and_then(|detail| detail.clone().ok()).unwrap_or_default();
-                let policy = detail["HostConfig"]["RestartPolicy"]["Name"].as_str().unwrap_or("no").to_owned();
-                self.docker.containers.push(FakeContainer {
-                    name: one["Names"][0].as_str().unwrap_or(&id).trim_start_matches('/').into(),
-                    pid: detail["State"]["Pid"].as_i64().filter(|pid| *pid != 0).unwrap_or(900),
-                    restarts: !matches!(policy.as_str(), "no" | ""),
-                    remove: detail["HostConfig"]["AutoRemove"] == json!(true),
-                    id,
-                });
+        let answer = |path: &str| self.recording.engine.get(path).and_then(|answer| answer.clone().ok());
+        let list = answer("/containers/json?all=1").or_else(|| answer("/containers/json")).unwrap_or_default();
+        let mut containers = Vec::new();
+        for one in list.as_array().into_iter().flatten() {
+            let id = one["Id"].as_str().unwrap_or_default().to_owned();
+            let detail = answer(&format!("/containers/{id}/json")).unwrap_or_default();
+            let policy = detail["HostConfig"]["RestartPolicy"]["Name"].as_str().unwrap_or("no").to_owned();
+            containers.push(FakeContainer {
+                name: one["Names"][0].as_str().unwrap_or(&id).trim_start_matches('/').into(),
+                pid: detail["State"]["Pid"].as_i64().unwrap_or(900),
+                restarts: !matches!(policy.as_str(), "no" | ""),
+                remove: detail["HostConfig"]["AutoRemove"] == json!(true),
+                id,
+            });
+        }
+        let (info, version) = (answer("/info").unwrap_or_default(), answer("/version").unwrap_or_default());
+        if let Some(major) = version["Version"].as_str().and_then(|text| text.split('.').next()?.parse().ok()) {
+            self.docker.major = major;
+        }
+        for option in info["SecurityOptions"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            match option.strip_prefix("name=seccomp,profile=") {
+                Some(profile) => self.docker.builtin_seccomp = profile.into(),
+                None if ["name=userns", "name=no-new-privileges"].contains(&option) => {}
+                None => self.docker.other_options.push(option.into()),
             }
         }
-        self.docker.flags = self.flags(&shown.stdout);
-        if shown.stdout.lines().any(|line| line == "ActiveState=active") {
-            let containers = std::mem::take(&mut self.docker.containers);
-            let text = self.config();
-            self.docker.start(self.clock, text.as_deref());
-            self.docker.containers = containers;
-            self.docker.reset_failed();
+        self.docker.swarm = info["Swarm"]["LocalNodeState"].as_str().is_some_and(|state| state != "inactive");
+        self.docker.containers = containers;
+        let shown = self.recorded_show("docker.service");
+        let pid: u32 = property(&shown, "MainPID").and_then(|pid| pid.parse().ok()).unwrap_or(0);
+        let top = PathBuf::from(format!("/proc/{pid}"));
+        let own = self.files.iter().filter(|(path, _)| pid != 0 && path.starts_with(&top));
+        self.process =
+            own.filter_map(|(path, node)| Some((path.strip_prefix(&top).ok()?.into(), node.clone()))).collect();
+        if property(&shown, "ActiveState").as_deref() == Some("active") {
+            self.settle(pid);
+        } else {
+            self.reload_units();
         }
+    }
+
+    /// Makes what is on disk be in force, as if the daemon had been started after it, with this process.
+    pub(crate) fn settle(&mut self, pid: u32) {
+        self.reload_units();
+        let gone = self.docker.pid;
+        let containers = std::mem::take(&mut self.docker.containers);
+        self.docker.flags = flags(&self.argv());
+        let text = self.config();
+        self.docker.start(self.clock, text.as_deref());
+        self.docker.started = 1;
+        self.docker.containers = containers;
+        self.docker.reset_failed();
+        if self.docker.active == "active" && pid != 0 {
+            self.docker.pid = pid;
+        }
+        self.show_process(gone);
+    }
+
+    /// Reads the units as they are on disk.
+    pub(super) fn reload_units(&mut self) {
+        self.unit_read = self.read_unit("docker.service");
+        self.socket_read = self.read_unit("docker.socket");
     }
 
     fn config(&self) -> Option<Vec<u8>> {
         self.read(&self.config_path).ok()
-    }
-
-    /// Flags of `ExecStart`, with variables of the environment files.
-    fn flags(&self, shown: &str) -> Map<String, Value> {
-        let line = shown.lines().find(|line| line.starts_with("ExecStart=")).unwrap_or_default();
-        let argv = line.split_once("argv[]=").map_or("", |(_, rest)| rest).split(" ;").next().unwrap_or_default();
-        let mut words: Vec<String> = Vec::new();
-        for word in argv.split_whitespace().skip(1) {
-            match word.strip_prefix('$') {
-                None => words.push(word.into()),
-                Some(name) => words.extend(self.variable(name.trim_matches(['{', '}']))),
-            }
-        }
-        let mut flags = Map::new();
-        for word in words.iter().filter_map(|word| word.strip_prefix("--")) {
-            let (key, value) = word.split_once('=').unwrap_or((word, "true"));
-            flags.insert(key.into(), serde_json::from_str(value).unwrap_or_else(|_| value.into()));
-        }
-        flags
-    }
-
-    fn variable(&self, name: &str) -> Vec<String> {
-        let texts = ["/etc/default/docker", "/etc/sysconfig/docker"].map(|path| self.text(path).unwrap_or_default());
-        let mut line =
-            texts.iter().flat_map(|text| text.lines()).filter_map(|line| line.strip_prefix(name)?.strip_prefix('='));
-        let value = line.next_back().unwrap_or_default().trim_matches(['"', '\'']);
-        value.split_whitespace().map(str::to_owned).collect()
     }
 
     /// The state of the host as a recording again: files as they are, answers of the model.
@@ -237,7 +263,10 @@ impl FakeHost {
 
     /// Everything that a rollback has to restore: files but for seaworthy's own, times left out.
     pub(crate) fn state(&self) -> Vec<(PathBuf, FakeNode)> {
-        let own = |path: &Path| path.starts_with("/var/lib/seaworthy");
+        let own = |path: &Path| {
+            let passing = ["/var/lib/seaworthy", "/run/seaworthy", "/proc"].iter().any(|top| path.starts_with(top));
+            passing || self.installed.iter().any(|file| file == path)
+        };
         let plain = |(path, node): (&PathBuf, &FakeNode)| {
             let mut node = node.clone();
             node.stat.mtime = 0;
@@ -259,50 +288,83 @@ impl FakeHost {
         while let Some(at) = self.jobs.iter().position(|(due, _)| *due <= self.clock) {
             let (_, job) = self.jobs.remove(at);
             let text = self.config();
+            let gone = self.docker.pid;
+            let before: Vec<_> = self.docker.containers.iter().map(|one| (one.id.clone(), one.pid)).collect();
             match job {
                 Job::Stop => self.docker.stop(),
                 Job::Start => {
-                    let shown = self.recording.answers.get("systemctl show docker.service").cloned().flatten();
-                    self.docker.flags = self.flags(&shown.unwrap_or_default().stdout);
+                    self.docker.flags = flags(&self.argv());
                     self.docker.start(self.clock, text.as_deref());
                 }
                 Job::Reload => self.docker.reload(text.as_deref()),
             }
+            if self.docker.pid != gone {
+                self.show_process(gone);
+            }
+            self.show_containers(&before);
         }
+    }
+
+    /// The path as it is stored: links on the way to it are followed, itself it is not.
+    fn entry(&self, path: &Path) -> Result<PathBuf> {
+        if self.files.contains_key(path) {
+            return Ok(path.to_owned());
+        }
+        match (path.parent(), path.file_name()) {
+            (Some(parent), Some(name)) => Ok(path::resolve(self, parent)?.join(name)),
+            _ => Err(not_found()),
+        }
+    }
+
+    /// A unit's answer with what changed since it was recorded.
+    fn show(&self, unit: &str, recorded: &str) -> String {
+        let mut over: Vec<(String, String)> = Vec::new();
+        if unit == "docker.service" {
+            over.push(("ActiveState".into(), self.docker.active.clone()));
+            over.push(("MainPID".into(), self.docker.pid.to_string()));
+            over.push(("ExecMainStartTimestampMonotonic".into(), self.docker.started.to_string()));
+            over.extend(self.unit_read.properties.clone());
+        } else if let Some((enabled, active)) = self.units.get(unit) {
+            over.push(("UnitFileState".into(), enabled.clone()));
+            over.push(("ActiveState".into(), active.clone()));
+        }
+        if unit == "docker.socket" {
+            over.extend(self.socket_read.properties.clone());
+        }
+        let old = recorded.lines().filter(|line| over.iter().all(|(key, _)| !line.starts_with(&format!("{key}="))));
+        let mut lines: Vec<String> = old.map(str::to_owned).collect();
+        lines.extend(over.iter().map(|(key, value)| format!("{key}={value}")));
+        lines.join("\n") + "\n"
     }
 }
 
 impl Host for FakeHost {
     fn read(&self, path: &Path) -> Result<Vec<u8>> {
-        let mut path = path.to_path_buf();
-        for _ in 0..8 {
-            let node = self.files.get(&path).ok_or_else(not_found)?;
-            match &node.stat.kind {
-                FileKind::Symlink(to) => path = path.parent().unwrap_or(&path).join(to),
-                FileKind::Dir => return Err(Error::from(ErrorKind::IsADirectory)),
-                _ => return Ok(node.bytes.clone()),
-            }
+        let node = self.files.get(&path::resolve(self, path)?).ok_or_else(not_found)?;
+        match &node.stat.kind {
+            FileKind::Dir => Err(Error::from(ErrorKind::IsADirectory)),
+            _ => Ok(node.bytes.clone()),
         }
-        Err(Error::other("too many links"))
     }
 
     fn stat(&self, path: &Path) -> Result<Stat> {
-        let node = self.files.get(path).ok_or_else(not_found)?;
+        let node = self.files.get(&self.entry(path)?).ok_or_else(not_found)?;
         let size = u64::try_from(node.bytes.len()).unwrap_or(0);
         Ok(Stat { size, ..node.stat.clone() })
     }
 
     fn list(&self, path: &Path) -> Result<Vec<String>> {
-        let node = self.files.get(path).ok_or_else(not_found)?;
+        let path = path::resolve(self, path)?;
+        let node = self.files.get(&path).ok_or_else(not_found)?;
         if node.stat.kind != FileKind::Dir {
             return Err(Error::from(ErrorKind::NotADirectory));
         }
-        let inside = self.files.keys().filter(|one| one.parent() == Some(path));
+        let inside = self.files.keys().filter(|one| one.parent() == Some(&path));
         Ok(inside.filter_map(|one| Some(one.file_name()?.to_string_lossy().into_owned())).collect())
     }
 
     fn xattrs(&self, path: &Path) -> Result<Vec<(String, Vec<u8>)>> {
-        Ok(self.files.get(path).ok_or_else(not_found)?.xattrs.clone())
+        Ok(self.files.get(&self.entry(path)?).ok_or_else(not_found)?.xattrs.clone())
     }
 
     fn ask(&self, query: &Query) -> Result<Answer> {
@@ -314,24 +376,7 @@ impl Host for FakeHost {
             Query::AuditStatus if recorded.is_some() => text(format!("enabled {}\nlost 0\n", self.audit_enabled)),
             Query::UnitShow(name) => {
                 let recorded = recorded.ok_or_else(not_found)?;
-                let over: Vec<(&str, String)> = if name == "docker.service" {
-                    vec![
-                        ("ActiveState", self.docker.active.clone()),
-                        ("MainPID", self.docker.pid.to_string()),
-                        ("ExecMainStartTimestampMonotonic", self.docker.started.to_string()),
-                    ]
-                } else if let Some((enabled, active)) = self.units.get(name) {
-                    vec![("UnitFileState", enabled.clone()), ("ActiveState", active.clone())]
-                } else {
-                    return Ok(recorded);
-                };
-                let old = recorded
-                    .stdout
-                    .lines()
-                    .filter(|line| over.iter().all(|(key, _)| !line.starts_with(&format!("{key}="))));
-                let mut lines: Vec<String> = old.map(str::to_owned).collect();
-                lines.extend(over.iter().map(|(key, value)| format!("{key}={value}")));
-                text(lines.join("\n") + "\n")
+                text(self.show(name, &recorded.stdout))
             }
             _ => recorded.ok_or_else(not_found),
         }
@@ -346,7 +391,12 @@ impl Host for FakeHost {
             let recorded = self.recording.engine.get(path).cloned();
             let value = recorded.as_ref().and_then(|answer| answer.as_ref().ok());
             match self.docker.answer(path, value) {
-                Some(value) => Ok(value),
+                Some(mut value) => {
+                    if let Some(over) = self.engine_over.get(path) {
+                        merge(&mut value, over);
+                    }
+                    Ok(value)
+                }
                 None => recorded.unwrap_or_else(|| Err(EngineError::Status(404, "not recorded".into()))),
             }
         };
@@ -375,5 +425,17 @@ impl Host for FakeHost {
 
     fn offline(&self) -> bool {
         self.recording.offline
+    }
+}
+
+/// Puts one JSON value over another, object by object.
+fn merge(base: &mut Value, over: &Value) {
+    match (base, over) {
+        (Value::Object(base), Value::Object(over)) => {
+            for (key, value) in over {
+                merge(base.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (base, over) => *base = over.clone(),
     }
 }

@@ -3,4 +3,5 @@
 pub(crate) mod fake_changes;
 pub(crate) mod fake_docker;
 pub(crate) mod fake_host;
+pub(crate) mod fake_systemd;
 pub(crate) mod world;
