@@ -138,7 +138,7 @@ pub(super) fn apply(host: &mut LiveHost, plan: &Plan, wish: &Wish<'_>, ui: &mut 
             facts: &facts,
             choice: Choice::Automatic { accept: BTreeSet::new() },
             no_restart: false,
-            put_back: &[],
+            put_back: &put_back(host),
         };
         if new_only {
             let now = plan::evidence(&inputs, plan);
