@@ -78,21 +78,26 @@ fn orphans(host: &dyn Host) -> Option<String> {
 /// Images, containers and volumes that vanish from view with userns-remap.
 fn hidden(host: &dyn Host, socket: &Path) -> Vec<String> {
     let paths = ["/containers/json?all=true", "/images/json", "/volumes"].map(str::to_owned);
-    let words = ["containers", "images", "volumes"];
-    let count = |value: &Value| match value.get("Volumes") {
-        Some(volumes) => volumes.as_array().map_or(0, Vec::len),
-        None => value.as_array().map_or(0, Vec::len),
-    };
-    let mut held = Vec::new();
+    let words = ["container", "image", "volume"];
     if !service::up(host) {
         return vec!["hides-images: could not look, the daemon is stopped".into()];
     }
+    let mut held = Vec::new();
     for (answer, word) in host.engine(socket, &paths).into_iter().zip(words) {
-        match answer {
-            Ok(value) if count(&value) == 0 => {}
-            Ok(value) => held.push(format!("hides-images: {} {word}", count(&value))),
-            Err(_) => held.push(format!("hides-images: could not look for {word}")),
-        }
+        let Ok(answer) = answer else {
+            held.push(format!("hides-images: could not look for {word}s"));
+            continue;
+        };
+        let list = answer.get("Volumes").unwrap_or(&answer).as_array();
+        held.extend(list.into_iter().flatten().map(|one| format!("hides-images: {word} {}", name(one))));
     }
     held
+}
+
+/// What a person calls a container, an image or a volume; an image without a tag has its id alone.
+fn name(one: &Value) -> String {
+    let first = |key: &str| one.get(key)?.as_array()?.first()?.as_str();
+    let text = |key: &str| one.get(key).and_then(Value::as_str);
+    let name = first("Names").or(first("RepoTags")).or(text("Name")).or(text("Id")).unwrap_or("without a name");
+    name.trim_start_matches('/').to_owned()
 }
