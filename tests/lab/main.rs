@@ -4,4 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests start the lab's scripts and read local files")]
 
 mod boots;
+mod hosts;
+mod hosts_fresh;
+mod hosts_running;
 mod machine;
