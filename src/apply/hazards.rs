@@ -31,6 +31,18 @@ pub(super) fn switches_userns(host: &dyn Host, goals: &[Goal]) -> bool {
     })
 }
 
+/// Whether reaching a goal may turn live-restore on or off, as a key or as a flag.
+fn switches_live_restore(host: &dyn Host, goal: &Goal) -> bool {
+    if !goal.reads() || goal.is_dir() {
+        return false;
+    }
+    let now = host.read(&goal.path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+    let told = |text: &str| -> Vec<String> {
+        text.lines().filter(|line| line.contains("live-restore")).map(str::to_owned).collect()
+    };
+    told(&now) != told(&goal.text())
+}
+
 /// What a rollback of a finished run would hurt now.
 pub(super) fn hazards(host: &dyn Host, plan: &Plan, goals: &[Goal], restart: bool) -> Vec<String> {
     let mut held = Vec::new();
@@ -47,9 +59,9 @@ pub(super) fn hazards(host: &dyn Host, plan: &Plan, goals: &[Goal], restart: boo
         && goals.iter().any(|goal| {
             plan.target.config.as_ref() == Some(&goal.path) && with_live_restore(&goal.text(), true).is_some()
         });
-    // A start that no goal touches daemon.json for keeps what live-restore is now.
-    let untouched = !goals.iter().any(|goal| plan.target.config.as_ref() == Some(&goal.path))
-        && !plan.target.live_restore_is_flag
+    // A start for which no goal touches live-restore, in daemon.json or as a flag, keeps what it is now.
+    let untouched = !switches
+        && !goals.iter().any(|goal| switches_live_restore(host, goal))
         && service::live_restore(host, socket) == Some(true);
     match service::running(host, socket) {
         Some(running) if !running.is_empty() && !keeps && !untouched => {

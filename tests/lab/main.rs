@@ -5,6 +5,8 @@
 
 mod boots;
 mod hosts;
+mod hosts_config;
+mod hosts_flags;
 mod hosts_fresh;
 mod hosts_running;
 mod machine;
