@@ -95,4 +95,6 @@ fn live_restore_off_as_a_flag_holds_every_restart() {
     assert_eq!(host.ok("cat /etc/default/docker"), "DOCKER_OPTS=--live-restore=true");
     assert_eq!(host.ok("docker inspect -f '{{.State.Running}}' one"), "true");
     assert_ne!(containers(&host), running);
+    // The way back stops it too.
+    says(&seaworthy(&host, "rollback --yes", 3).stderr, &["stops-containers: one", "--force"]);
 }

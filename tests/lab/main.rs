@@ -6,7 +6,11 @@
 mod boots;
 mod hosts;
 mod hosts_config;
+mod hosts_daemon;
 mod hosts_flags;
 mod hosts_fresh;
+mod hosts_killed;
+mod hosts_plans;
+mod hosts_root;
 mod hosts_running;
 mod machine;
