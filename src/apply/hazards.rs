@@ -31,6 +31,18 @@ pub(super) fn switches_userns(host: &dyn Host, goals: &[Goal]) -> bool {
     })
 }
 
+/// Whether reaching a goal may turn live-restore on or off, as a key or as a flag.
+fn switches_live_restore(host: &dyn Host, goal: &Goal) -> bool {
+    if !goal.reads() || goal.is_dir() {
+        return false;
+    }
+    let now = host.read(&goal.path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+    let told = |text: &str| -> Vec<String> {
+        text.lines().filter(|line| line.contains("live-restore")).map(str::to_owned).collect()
+    };
+    told(&now) != told(&goal.text())
+}
+
 /// What a rollback of a finished run would hurt now.
 pub(super) fn hazards(host: &dyn Host, plan: &Plan, goals: &[Goal], restart: bool) -> Vec<String> {
     let mut held = Vec::new();
@@ -47,9 +59,9 @@ pub(super) fn hazards(host: &dyn Host, plan: &Plan, goals: &[Goal], restart: boo
         && goals.iter().any(|goal| {
             plan.target.config.as_ref() == Some(&goal.path) && with_live_restore(&goal.text(), true).is_some()
         });
-    // A start that no goal touches daemon.json for keeps what live-restore is now.
-    let untouched = !goals.iter().any(|goal| plan.target.config.as_ref() == Some(&goal.path))
-        && !plan.target.live_restore_is_flag
+    // A start for which no goal touches live-restore, in daemon.json or as a flag, keeps what it is now.
+    let untouched = !switches
+        && !goals.iter().any(|goal| switches_live_restore(host, goal))
         && service::live_restore(host, socket) == Some(true);
     match service::running(host, socket) {
         Some(running) if !running.is_empty() && !keeps && !untouched => {
@@ -78,21 +90,26 @@ fn orphans(host: &dyn Host) -> Option<String> {
 /// Images, containers and volumes that vanish from view with userns-remap.
 fn hidden(host: &dyn Host, socket: &Path) -> Vec<String> {
     let paths = ["/containers/json?all=true", "/images/json", "/volumes"].map(str::to_owned);
-    let words = ["containers", "images", "volumes"];
-    let count = |value: &Value| match value.get("Volumes") {
-        Some(volumes) => volumes.as_array().map_or(0, Vec::len),
-        None => value.as_array().map_or(0, Vec::len),
-    };
-    let mut held = Vec::new();
+    let words = ["container", "image", "volume"];
     if !service::up(host) {
         return vec!["hides-images: could not look, the daemon is stopped".into()];
     }
+    let mut held = Vec::new();
     for (answer, word) in host.engine(socket, &paths).into_iter().zip(words) {
-        match answer {
-            Ok(value) if count(&value) == 0 => {}
-            Ok(value) => held.push(format!("hides-images: {} {word}", count(&value))),
-            Err(_) => held.push(format!("hides-images: could not look for {word}")),
-        }
+        let Ok(answer) = answer else {
+            held.push(format!("hides-images: could not look for {word}s"));
+            continue;
+        };
+        let list = answer.get("Volumes").unwrap_or(&answer).as_array();
+        held.extend(list.into_iter().flatten().map(|one| format!("hides-images: {word} {}", name(one))));
     }
     held
+}
+
+/// What a person calls a container, an image or a volume; an image without a tag has its id alone.
+fn name(one: &Value) -> String {
+    let first = |key: &str| one.get(key)?.as_array()?.first()?.as_str();
+    let text = |key: &str| one.get(key).and_then(Value::as_str);
+    let name = first("Names").or(first("RepoTags")).or(text("Name")).or(text("Id")).unwrap_or("without a name");
+    name.trim_start_matches('/').to_owned()
 }

@@ -255,7 +255,7 @@ fn assess(inputs: &Inputs<'_>, facts: &Facts, entry: &Entry, gathered: &Gathered
         // A pending change is judged by what it will hurt when it takes effect, so --no-restart silences nothing.
         restart: disruption >= Disruption::RestartDaemon,
         daemon_reload: reloads_units(facts, entry),
-        live_restore_first: gathered.included.contains("daemon.live-restore"),
+        live_restore_first: live_restore_first(inputs, gathered),
         together: gathered.restart_keys.iter().cloned().collect(),
         values: BTreeMap::new(),
         own_history: inputs.put_back.to_vec(),
@@ -264,6 +264,12 @@ fn assess(inputs: &Inputs<'_>, facts: &Facts, entry: &Entry, gathered: &Gathered
     change.values = keys.iter().filter_map(|key| Some((key.clone(), inputs.policy.value(key)?))).collect();
     let situation = Situation { host: inputs.host, facts, workload: &inputs.facts.workload, change: &change };
     Fix { disruption, hazards: hazard::look(&situation, &entry.remediation.hazards) }
+}
+
+/// Whether this plan turns live-restore on by a reload, before anything restarts. A flag needs the restart itself.
+pub(super) fn live_restore_first(inputs: &Inputs<'_>, gathered: &Gathered) -> bool {
+    gathered.included.contains("daemon.live-restore")
+        && !matches!(inputs.facts.daemon.setting("live-restore").origin, Origin::Flag(_))
 }
 
 /// The settings of the daemon that an entry writes.

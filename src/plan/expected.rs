@@ -1,6 +1,6 @@
 //! What a plan expects of the containers, and what has to be said before it is approved.
 
-use super::build::{Gathered, Inputs};
+use super::build::{Gathered, Inputs, live_restore_first};
 use super::change::{Act, Plan};
 use crate::audit::HazardFound;
 use crate::catalog::words::hazard_name;
@@ -18,7 +18,7 @@ pub(super) fn containers(inputs: &Inputs<'_>, gathered: &Gathered, restart: bool
     let named = |c: &crate::facts::workload::Container| (c.name.clone(), c.id.clone());
     let running = inputs.facts.workload.running().unwrap_or_default();
     let in_force = inputs.facts.daemon.setting("live-restore").in_force.is_ok_and(|v| v == Some(true.into()));
-    if in_force || gathered.included.contains("daemon.live-restore") {
+    if in_force || live_restore_first(inputs, gathered) {
         return (running.into_iter().map(named).collect(), Vec::new());
     }
     let stays = running.into_iter().filter(|c| c.returns() != Return::Lost);

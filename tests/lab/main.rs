@@ -4,6 +4,15 @@
 #![allow(clippy::disallowed_methods, reason = "tests start the lab's scripts and read local files")]
 
 mod boots;
+mod hosts;
+mod hosts_config;
+mod hosts_daemon;
+mod hosts_flags;
+mod hosts_fresh;
+mod hosts_killed;
+mod hosts_plans;
+mod hosts_root;
+mod hosts_running;
 mod machine;
 mod vm_audit;
 mod vm_auditd;

@@ -205,7 +205,7 @@ fn daemon_config(facts: &Facts) -> Outcome {
         Config::Missing => outcome(Verdict::Pass).actual("no file: defaults").source(path.to_string()),
         Config::Unreadable(why) => outcome(Verdict::Unknown).actual(why.clone()).source(path.to_string()),
         Config::Invalid { line, message } => {
-            outcome(Verdict::Fail).actual(message.clone()).source(format!("{path}:{line}"))
+            outcome(Verdict::Fail).actual(format!("line {line}: {message}")).source(format!("{path}:{line}"))
         }
         Config::Valid { value, .. } => {
             let conflicts = |key: &&keys::Key| value.contains_key(key.name) && facts.daemon.setting(key.name).conflict;

@@ -24,9 +24,28 @@ pub(super) fn vendor_command(subject: &Situation, evidence: &mut Evidence) {
 pub(super) fn needs_value(subject: &Situation, evidence: &mut Evidence) {
     for edit in &subject.change.edits {
         if let Edit::DaemonSetting { key, value: None } = edit
+            // Most drivers do without options; for syslog, log_driver() asks.
+            && key != "log-opts"
             && subject.change.values.get(key).is_none_or(Value::is_null)
         {
             evidence.name(format!("{key} has to be chosen"));
         }
+    }
+    log_driver(subject, evidence);
+}
+
+/// A log driver that sends nothing away would be written, restarted for and then taken back by the audit.
+fn log_driver(subject: &Situation, evidence: &mut Evidence) {
+    let Some(driver) = subject.change.sets("log-driver") else { return };
+    let options = subject.change.sets("log-opts").unwrap_or_default();
+    let address = options["syslog-address"].as_str().unwrap_or_default();
+    match driver.as_str() {
+        Some("syslog") if !address.contains("://") || address.starts_with("unix") => {
+            evidence.name("syslog-address in log-opts has to be chosen: without it syslog stays on this host");
+        }
+        Some(local @ ("json-file" | "local" | "none")) => {
+            evidence.name(format!("log-driver {local} sends nothing to another machine"));
+        }
+        _ => {}
     }
 }

@@ -122,4 +122,15 @@ fn a_value_has_to_come_from_somewhere() {
     assert_eq!(case.detect(Hazard::NeedsValue), found(&["log-driver has to be chosen"]));
     case.change.values.insert("log-driver".into(), json!("journald"));
     assert_eq!(case.detect(Hazard::NeedsValue), Detection::Absent);
+    case.change.values.insert("log-driver".into(), json!("local"));
+    assert_eq!(case.detect(Hazard::NeedsValue), found(&["log-driver local sends nothing to another machine"]));
+
+    let without = "syslog-address in log-opts has to be chosen: without it syslog stays on this host";
+    case.change.edits.push(Edit::DaemonSetting { key: "log-opts".into(), value: None });
+    case.change.values.insert("log-driver".into(), json!("syslog"));
+    assert_eq!(case.detect(Hazard::NeedsValue), found(&[without]));
+    case.change.values.insert("log-opts".into(), json!({"syslog-address": "unixgram:///dev/log"}));
+    assert_eq!(case.detect(Hazard::NeedsValue), found(&[without]));
+    case.change.values.insert("log-opts".into(), json!({"syslog-address": "udp://10.0.0.5:514"}));
+    assert_eq!(case.detect(Hazard::NeedsValue), Detection::Absent);
 }
