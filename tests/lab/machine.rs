@@ -86,7 +86,8 @@ impl Machine {
         self.own("reboot");
     }
 
-    /// Cuts the power `seconds` after `line` began, then powers on again. Virtual machines only.
+    /// Cuts the power `seconds` after `line` began, unless `line` itself did earlier (sysrq `b`), then powers on again.
+    /// Virtual machines only.
     pub(crate) fn power_cut(&self, line: &str, seconds: f32) {
         let seconds = seconds.to_string();
         let out = call(self.script, &["exec", "-k", &seconds, &self.state, "bash", "-c", line], b"");

@@ -33,10 +33,10 @@ pub(crate) fn own_rules(vm: &Machine) -> Vec<String> {
 /// Everything in /etc and the sockets, with type, mode, owner and content; without what dockerd writes by itself for
 /// user namespaces, and augenrules' own backup copy.
 pub(crate) fn files(vm: &Machine) -> BTreeSet<String> {
-    let skip = r"^/etc/((passwd|group|shadow|gshadow|subuid|subgid)-?|audit/audit\.rules\.prev) ";
+    let skip = r"(^|  )/etc/((passwd|group|shadow|gshadow|subuid|subgid)-?|audit/audit\.rules\.prev)( |$)";
     let list = format!(
-        "{{ find /etc /run/docker.sock /run/containerd/containerd.sock -not -type f -printf '%p %y %m %U:%G %l\\n'; \
-         find /etc -type f -printf '%p %y %m %U:%G ' -exec sha256sum {{}} ';'; }} | grep -Ev '{skip}'"
+        "{{ find /etc /run/docker.sock /run/containerd/containerd.sock -printf '%p %y %m %U:%G %l\\n'; \
+         find /etc -type f -exec sha256sum {{}} +; }} | grep -Ev '{skip}'"
     );
     vm.ok(&list).lines().map(str::to_owned).collect()
 }
