@@ -51,7 +51,11 @@ pub fn step_text(step: &Step, number: &dyn Fn(&str) -> Option<String>, render: R
     let mut out = String::new();
     match &step.act {
         Act::File(change) => {
-            for line in textwrap::wrap(&clean(&checks()), textwrap::Options::new(WIDTH).subsequent_indent("  ")) {
+            // A slug is one word: textwrap would break it at its hyphens.
+            let options = textwrap::Options::new(WIDTH)
+                .word_splitter(textwrap::WordSplitter::NoHyphenation)
+                .subsequent_indent("  ");
+            for line in textwrap::wrap(&clean(&checks()), options) {
                 comment(&mut out, &line);
             }
             let diff = render(change);

@@ -197,7 +197,7 @@ fn tail(out: &mut String, summary: &Summary) {
     }
     wrap(out, "", &format!("of the fails: {}", fixable.join(", ")));
     let next = if summary.automatic + summary.ask > 0 {
-        "next: `seaworthy plan` shows the exact diff, `seaworthy explain CHECK` the reasons"
+        "next: `seaworthy plan` shows the diff, `seaworthy explain CHECK` tells why"
     } else {
         "next: `seaworthy explain CHECK` tells what to do"
     };
@@ -275,7 +275,7 @@ fn wrap(out: &mut String, lead: &str, text: &str) {
     let indent = if lead.chars().count() > WIDTH / 2 { BELOW.len() } else { lead.chars().count() };
     let mut line = lead.to_owned();
     let mut empty = true;
-    for word in text.split(' ').filter(|word| !word.is_empty()) {
+    for word in words(text) {
         if !empty && line.chars().count() + 1 + word.chars().count() > WIDTH {
             out.push_str(line.trim_end());
             out.push('\n');
@@ -290,6 +290,16 @@ fn wrap(out: &mut String, lead: &str, text: &str) {
     }
     out.push_str(line.trim_end());
     out.push('\n');
+}
+
+/// The words of a text; what stands between backticks is one word, so that a command can be copied.
+fn words(text: &str) -> Vec<&str> {
+    let mut quoted = false;
+    let breaks = move |c: char| {
+        quoted ^= c == '`';
+        c == ' ' && !quoted
+    };
+    text.split(breaks).filter(|word| !word.is_empty()).collect()
 }
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ level 1: 2 fail of 6
 level 2: 2 fail of 2
 of the fails: 1 fixed by `seaworthy apply`, 1 held back for a decision, 1 to be
 fixed by hand
-next: `seaworthy plan` shows the exact diff, `seaworthy explain CHECK` the reasons
+next: `seaworthy plan` shows the diff, `seaworthy explain CHECK` tells why
 "
     );
     assert!(text.lines().all(|line| line.chars().count() <= WIDTH));
