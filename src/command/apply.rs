@@ -64,7 +64,10 @@ pub(super) fn carry_out(host: &mut LiveHost, approved: &Approved, wish: &Wish<'_
     let outcome = if plan.is_empty() { None } else { Some(change::apply(host, plan, wish, ui)?) };
     ui.end_progress();
     let recorder = Recorder::new(&*host);
-    let session = Session::open(&recorder, &change::everything(wish.global), false, ui)?;
+    // A saved plan carries its own selection, which the options do not tell.
+    let everything = change::everything(wish.global);
+    let selected = if wish.args.plan.is_some() { &everything } else { wish.global };
+    let session = Session::open(&recorder, selected, false, ui)?;
     let planned = session.plan(Choice::Automatic { accept: BTreeSet::new() }, false, &[])?;
     let exit = exit(wish, &planned.findings);
     let mut report = RunReport {

@@ -61,6 +61,17 @@ fn json_tells_what_was_done() {
 }
 
 #[test]
+fn a_tree_that_was_never_booted_has_no_var() {
+    if !root() {
+        return;
+    }
+    let tree = Tree::new();
+    std::fs::remove_dir_all(tree.path("var")).unwrap();
+    let _ = tree.run(&["apply", "--yes", "--check", "daemon.icc"]).exits(0);
+    assert_eq!((tree.mode_of("var"), tree.mode_of("var/lib/seaworthy")), (0o755, 0o700));
+}
+
+#[test]
 fn detailed_exitcode_tells_that_findings_stay_open() {
     if !root() {
         return;

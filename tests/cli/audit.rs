@@ -42,7 +42,7 @@ fn json_carries_what_is_published() {
     let findings = value["findings"].as_array().unwrap();
     assert_eq!(findings.len(), value["summary"]["total"].as_u64().unwrap() as usize);
     let icc = findings.iter().find(|finding| finding["check"] == "daemon.icc").unwrap();
-    assert_eq!((&icc["verdict"], &icc["subject"]), (&json!("fail"), &json!("daemon:docker")));
+    assert_eq!((&icc["verdict"], &icc["subject"]), (&json!("fail"), &json!("daemon:docker.service")));
     assert_eq!((&icc["applicability"], &icc["disruption"]), (&json!("automatic"), &json!("restart-daemon")));
     assert_eq!(icc["references"]["cis-1.8.0"], "2.2");
     let trust = findings.iter().find(|finding| finding["check"] == "image.content-trust").unwrap();

@@ -6,7 +6,7 @@ use crate::shell::seaworthy;
 fn explain_tells_all_about_a_check() {
     seaworthy(&["explain", "daemon.icc"]).exits(0).is("explain");
     let page = seaworthy(&["explain", "daemon.icc"]).out;
-    for name in ["icc", "2.2", "cis-1.6.0:2.1"] {
+    for name in ["icc", "2.2", "cis-1.6.0:2.2"] {
         let said = seaworthy(&["explain", name]).exits(0);
         assert_eq!(said.out, page, "{name}");
     }
@@ -33,7 +33,7 @@ fn every_check_has_a_page() {
         let slug = check["id"].as_str().or(check["check"].as_str()).unwrap();
         let said = seaworthy(&["explain", slug]).exits(0);
         assert!(said.out.starts_with(&format!("{slug}: ")), "{}", said.out);
-        assert!(said.out.lines().all(|line| line.chars().count() <= 80), "{}", said.out);
+        assert!(said.out.lines().skip(1).all(|line| line.chars().count() <= 80), "{}", said.out);
     }
 }
 

@@ -136,6 +136,7 @@ impl Tree {
             "usr/lib/systemd/system/docker.service",
             "[Service]\nEnvironmentFile=-/etc/default/docker\nExecStart=/usr/sbin/dockerd -H fd:// $DOCKER_OPTS\n",
         );
+        fs::create_dir_all(tree.path("var/lib")).unwrap();
         fs::create_dir_all(tree.path("etc/docker")).unwrap();
         tree.mode("etc/docker", 0o777);
         tree
@@ -186,7 +187,7 @@ impl Tree {
     }
 
     /// Every path of the tree outside seaworthy's own, with mode and content: what "unchanged" means.
-    pub(crate) fn state(&self) -> Vec<(PathBuf, u32, Vec<u8>)> {
+    pub(crate) fn state(&self) -> Vec<String> {
         let mut all = Vec::new();
         let mut open = vec![self.dir.path().to_owned()];
         while let Some(dir) = open.pop() {
@@ -196,11 +197,11 @@ impl Tree {
                     continue;
                 }
                 let mode = fs::symlink_metadata(&path).unwrap().permissions().mode();
-                let content = if path.is_file() { fs::read(&path).unwrap() } else { Vec::new() };
+                let content = if path.is_file() { fs::read_to_string(&path).unwrap() } else { String::new() };
                 if path.is_dir() {
                     open.push(path.clone());
                 }
-                all.push((path, mode, content));
+                all.push(format!("{} {mode:o} {content:?}", path.display()));
             }
         }
         all.sort();
