@@ -212,11 +212,11 @@ fn interruption(disruption: Disruption) -> &'static str {
 }
 
 /// Lets a plan through: with `--yes` as it is, on a terminal after one last look, else not at all. `None`: no was
-/// said. An empty plan asks nothing.
+/// said. An empty plan asks nothing. `command` is what says yes by itself.
 ///
 /// # Errors
 /// A refusal (exit 3) when nobody can answer.
-pub fn approve(plan: Plan, mode: Mode<'_>) -> Result<Option<Approved>> {
+pub fn approve(plan: Plan, mode: Mode<'_>, command: &str) -> Result<Option<Approved>> {
     if plan.is_empty() {
         return Ok(Some(Approved(plan)));
     }
@@ -225,7 +225,7 @@ pub fn approve(plan: Plan, mode: Mode<'_>) -> Result<Option<Approved>> {
             asker.show(&summary(&plan));
             agreed("write this to the host?", asker)?
         }
-        mode => confirm(mode, "write this to the host?", "seaworthy apply --yes")?,
+        mode => confirm(mode, "write this to the host?", command)?,
     };
     Ok(yes.then_some(Approved(plan)))
 }

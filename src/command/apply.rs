@@ -41,7 +41,11 @@ pub(super) fn run(args: &Apply, global: &Global, ui: &mut Ui) -> Result<u8> {
         let session = Session::open(&recorder, &change::everything(global), false, ui)?;
         ui.say(&crate::ui::paint_diff(&plan::document(&plan, &session)));
     }
-    match approve(plan, Mode::of(args.yes, ui))? {
+    let command = match &args.plan {
+        Some(path) => format!("seaworthy apply {} --yes", path.display()),
+        None => "seaworthy apply --yes".into(),
+    };
+    match approve(plan, Mode::of(args.yes, ui), &command)? {
         Some(approved) => carry_out(&mut host, &approved, &Wish { args, global }, ui),
         None => {
             ui.status("host: unchanged");
@@ -90,7 +94,7 @@ pub(super) fn carry_out(host: &mut LiveHost, approved: &Approved, wish: &Wish<'_
         Format::Json => ui.document(&json::run(&report).map_err(super::not_json)?)?,
     }
     if let Some(outcome) = outcome {
-        after(&outcome, ui);
+        after(&outcome, wish.global, ui);
     }
     Ok(exit)
 }
@@ -116,16 +120,17 @@ fn diffs(plan: &Plan) -> Vec<DiffPart> {
 }
 
 /// What to do next.
-fn after(outcome: &crate::apply::Outcome, ui: &mut Ui) {
+fn after(outcome: &crate::apply::Outcome, global: &Global, ui: &mut Ui) {
     for note in &outcome.notes {
         ui.note(note);
     }
     for line in &outcome.by_hand {
         ui.note(&format!("run by hand: {line}"));
     }
-    if outcome.confirm_by.is_some() {
-        ui.hint(&format!("run `seaworthy confirm {}`, or all of it is taken back", outcome.run));
+    let hint = if outcome.confirm_by.is_some() {
+        format!("run `seaworthy confirm {}`, or all of it is taken back", outcome.run)
     } else {
-        ui.hint(&format!("run `seaworthy rollback {}` to take it back", outcome.run));
-    }
+        format!("run `seaworthy rollback {}` to take it back", outcome.run)
+    };
+    ui.hint(&super::on_same_host(&hint, global));
 }

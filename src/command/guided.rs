@@ -28,7 +28,7 @@ pub(super) fn review(host: &mut LiveHost, wish: &Wish<'_>, ui: &mut Ui) -> Resul
         ui.status("host: unchanged");
         return Ok(0);
     };
-    match approve(plan, Mode::of(false, ui))? {
+    match approve(plan, Mode::of(false, ui), "seaworthy apply --yes")? {
         Some(approved) => carry_out(host, &approved, wish, ui),
         None => {
             ui.status("host: unchanged");

@@ -89,7 +89,10 @@ fn line(out: &mut String, finding: &Finding, benchmark: &str, slug: usize, verbo
     let lead = format!("  {:<slug$}  {:<6} ", clean(&finding.check), number(&finding.references, benchmark));
     wrap(out, &lead, &verdict(finding));
     if verbose > 0 {
-        wrap(out, BELOW, &clean(&finding.title));
+        // Titles name the bad state: beside a pass they would read as its opposite.
+        if !matches!(finding.verdict, Verdict::Pass | Verdict::NotApplicable | Verdict::Unknown) {
+            wrap(out, BELOW, &clean(&finding.title));
+        }
         if finding.verdict != Verdict::Unknown && !finding.source.is_empty() {
             wrap(out, BELOW, &format!("read from {}", clean(&finding.source)));
         }
