@@ -2,7 +2,9 @@
 
 use std::fs;
 
+use seaworthy::catalog::Entry;
 use seaworthy::cli::{Parsed, parse};
+use seaworthy::policy::Policy;
 
 /// The `seaworthy …` lines of all fenced blocks, as words; `cargo run --` stands for the program.
 fn lines() -> Vec<String> {
@@ -35,6 +37,24 @@ fn every_command_line_of_the_readme_can_be_given() {
             Err(failure) => panic!("`{line}`: {failure}"),
         }
     }
+}
+
+#[test]
+fn the_sites_file_of_the_readme_can_be_read() {
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let text = readme.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let policy = Policy::parse(text, "README.md".as_ref()).unwrap();
+    assert_eq!(policy.value("log-driver"), Some("syslog".into()));
+    assert_eq!(policy.trusted_docker_users, ["deploy"]);
+}
+
+/// The worked example is a whole remediation: it must never teach a form that the catalogue refuses.
+#[test]
+fn the_check_of_contributing_is_one() {
+    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/CONTRIBUTING.md")).unwrap();
+    let toml = text.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let entry: Entry = toml_edit::de::from_str(toml).unwrap();
+    assert!(text.contains(&format!("**1. `remediations/{}.toml`.**", entry.id.replace('.', "-"))));
 }
 
 #[test]
