@@ -2,6 +2,8 @@
 //! real binary on a recorded host and on trees in temporary directories, with an environment of its own.
 //!
 //! `SEAWORTHY_BLESS=1` writes the snapshots anew; they are read in review like code.
+#![allow(clippy::disallowed_methods, reason = "tests start the binary and make trees for it")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests: what fails there fails the test")]
 
 #[path = "cli/apply.rs"]
 mod apply;

@@ -125,7 +125,7 @@ fn a_file_that_was_named_is_the_callers_and_has_to_be_there() {
     let host = OneFile(CONFIG, Ok("profile = \"lab\"\n"));
     let dir = tempfile::TempDir::new().unwrap();
     let path = dir.path().join("policy.toml");
-    std::fs::write(&path, "profile = \"level-1\"\n").unwrap();
+    local::write(&path, "profile = \"level-1\"\n").unwrap();
     assert_eq!(Policy::load(&host, Some(&path)).unwrap().profile.as_deref(), Some("level-1"));
     let missing = dir.path().join("polcy.toml");
     let failure = Policy::load(&host, Some(&missing)).unwrap_err();

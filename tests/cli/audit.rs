@@ -40,7 +40,7 @@ fn json_carries_what_is_published() {
     assert_eq!(value["generated_at"], "2026-11-22T19:15:11Z", "the recording's clock, not ours");
     assert_eq!(value["machine_id"].as_str().unwrap().len(), 32);
     let findings = value["findings"].as_array().unwrap();
-    assert_eq!(findings.len(), value["summary"]["total"].as_u64().unwrap() as usize);
+    assert_eq!(value["summary"]["total"], findings.len());
     let icc = findings.iter().find(|finding| finding["check"] == "daemon.icc").unwrap();
     assert_eq!((&icc["verdict"], &icc["subject"]), (&json!("fail"), &json!("daemon:docker.service")));
     assert_eq!((&icc["applicability"], &icc["disruption"]), (&json!("automatic"), &json!("restart-daemon")));

@@ -104,15 +104,12 @@ fn timeless(text: &str) -> String {
             };
             rest.chars().count() >= pattern.len() && pattern.chars().zip(rest.chars()).all(matches)
         };
-        match patterns.iter().find(|(pattern, _)| fits(pattern)) {
-            Some((pattern, name)) => {
-                out.push_str(name);
-                rest = &rest[pattern.len()..];
-            }
-            None => {
-                out.push(first);
-                rest = &rest[first.len_utf8()..];
-            }
+        if let Some((pattern, name)) = patterns.iter().find(|(pattern, _)| fits(pattern)) {
+            out.push_str(name);
+            rest = &rest[pattern.len()..];
+        } else {
+            out.push(first);
+            rest = &rest[first.len_utf8()..];
         }
     }
     out
@@ -224,6 +221,7 @@ fn as_root() -> Option<&'static [&'static str]> {
 }
 
 /// Whether [`Tree::run`] can work here.
+#[expect(clippy::print_stderr, reason = "a test that is left out has to say so")]
 pub(crate) fn root() -> bool {
     let can = as_root().is_some();
     if !can {
