@@ -9,7 +9,8 @@ use crate::plan::{Act, FileState, Held, Plan};
 use crate::report::plan_text::action;
 use crate::report::plural;
 use crate::report::text::{hazards, subject, word};
-use crate::ui::{QUIT, Role, Ui, clean, clean_lines, paint, paint_diff};
+use crate::text::{clean, clean_lines};
+use crate::ui::{QUIT, Role, Ui, paint, paint_diff};
 
 /// A plan that a person, or `--yes`, agreed to.
 #[derive(Debug)]

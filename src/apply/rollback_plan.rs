@@ -10,7 +10,7 @@ use super::image::Image;
 use super::io::At;
 use super::journal::{Journal, Op, Record};
 use super::partial::{self, KeyEdit};
-use super::service::{DOCKER, describe};
+use super::service::DOCKER;
 use super::store::{Run, Store};
 use crate::error::{Failure, Kind, Result};
 use crate::host::{Command, FileKind, Host};
@@ -216,7 +216,7 @@ impl RollbackPlan {
             actions.push(Command::LoadAuditRules);
         }
         actions.extend(self.disable.iter().cloned());
-        self.actions = actions.iter().map(describe).collect();
+        self.actions = actions.iter().map(ToString::to_string).collect();
     }
 }
 

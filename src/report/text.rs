@@ -7,7 +7,8 @@ use serde::Serialize;
 use super::model::{AuditReport, HistoryRun, HostLine, Rest, RunReport, Summary, number, plural};
 use crate::audit::{Applicability, Finding, HazardFound, PendingOn, Verdict};
 use crate::catalog::Severity;
-use crate::ui::{Role, clean, paint};
+use crate::text::clean;
+use crate::ui::{Role, paint};
 
 /// Where lines break.
 const WIDTH: usize = 80;

@@ -2,14 +2,11 @@
 
 use serde_json::json;
 
-use crate::shell::{Tree, root};
+use crate::shell::Tree;
 
 #[test]
 fn off_a_terminal_it_needs_yes() {
-    if !root() {
-        return;
-    }
-    let tree = Tree::new();
+    let Some(tree) = Tree::owned() else { return };
     let before = tree.state();
     tree.run(&["apply"]).exits(3).is("apply-without-yes");
     assert_eq!(tree.state(), before);
@@ -17,10 +14,7 @@ fn off_a_terminal_it_needs_yes() {
 
 #[test]
 fn what_is_applied_is_listed_and_taken_back_exactly() {
-    if !root() {
-        return;
-    }
-    let tree = Tree::new();
+    let Some(tree) = Tree::owned() else { return };
     let before = tree.state();
     tree.run(&["history"]).exits(0).is("history-none");
     tree.run(&["apply", "--yes"]).exits(0).is("apply");
@@ -39,10 +33,7 @@ fn what_is_applied_is_listed_and_taken_back_exactly() {
 
 #[test]
 fn json_tells_what_was_done() {
-    if !root() {
-        return;
-    }
-    let tree = Tree::new();
+    let Some(tree) = Tree::owned() else { return };
     let only = ["apply", "--yes", "--format", "json", "--check", "file.etc-docker-mode"];
     let value = tree.run(&only).exits(0).json();
     assert_eq!((&value["schema_version"], &value["exit"], &value["changed"]), (&json!(1), &json!(0), &json!(true)));
@@ -62,10 +53,7 @@ fn json_tells_what_was_done() {
 
 #[test]
 fn a_tree_that_was_never_booted_has_no_var() {
-    if !root() {
-        return;
-    }
-    let tree = Tree::new();
+    let Some(tree) = Tree::owned() else { return };
     std::fs::remove_dir_all(tree.path("var")).unwrap();
     let _ = tree.run(&["apply", "--yes", "--check", "daemon.icc"]).exits(0);
     assert_eq!((tree.mode_of("var"), tree.mode_of("var/lib/seaworthy")), (0o755, 0o700));
@@ -73,20 +61,14 @@ fn a_tree_that_was_never_booted_has_no_var() {
 
 #[test]
 fn detailed_exitcode_tells_that_findings_stay_open() {
-    if !root() {
-        return;
-    }
-    let tree = Tree::new();
+    let Some(tree) = Tree::owned() else { return };
     let _ = tree.run(&["apply", "--yes", "--check", "daemon.icc", "--detailed-exitcode"]).exits(0);
     let _ = tree.run(&["apply", "--yes", "--check", "daemon.central-logging", "--detailed-exitcode"]).exits(2);
 }
 
 #[test]
 fn one_fix_of_a_run_is_taken_back_alone() {
-    if !root() {
-        return;
-    }
-    let tree = Tree::new();
+    let Some(tree) = Tree::owned() else { return };
     let _ = tree.run(&["apply", "--yes"]).exits(0);
     tree.run(&["rollback", "--check", "daemon.icc", "--yes"]).exits(0).is("rollback-check");
     let config = tree.read("etc/docker/daemon.json");
@@ -97,10 +79,7 @@ fn one_fix_of_a_run_is_taken_back_alone() {
 
 #[test]
 fn what_was_changed_by_hand_since_is_not_overwritten_without_force() {
-    if !root() {
-        return;
-    }
-    let tree = Tree::new();
+    let Some(tree) = Tree::owned() else { return };
     let _ = tree.run(&["apply", "--yes", "--check", "daemon.icc"]).exits(0);
     tree.write("etc/docker/daemon.json", "{\n  \"icc\": false,\n  \"debug\": true\n}\n");
     tree.run(&["rollback", "--yes"]).exits(3).is("rollback-changed-since");
@@ -111,10 +90,7 @@ fn what_was_changed_by_hand_since_is_not_overwritten_without_force() {
 
 #[test]
 fn only_the_subjects_that_were_named_are_changed() {
-    if !root() {
-        return;
-    }
-    let tree = Tree::new();
+    let Some(tree) = Tree::owned() else { return };
     tree.mode("usr/lib/systemd/system/docker.service", 0o666);
     let _ = tree.run(&["apply", "--yes", "--subject", "path:/etc/docker"]).exits(0);
     assert_eq!(tree.mode_of("etc/docker"), 0o755);
@@ -124,10 +100,7 @@ fn only_the_subjects_that_were_named_are_changed() {
 
 #[test]
 fn a_configuration_that_dockerd_could_not_read_is_not_touched() {
-    if !root() {
-        return;
-    }
-    let tree = Tree::new();
+    let Some(tree) = Tree::owned() else { return };
     tree.write("etc/docker/daemon.json", "{\n  \"debug\": true,\n}\n");
     let before = tree.read("etc/docker/daemon.json");
     tree.run(&["audit", "--check", "daemon.*"]).is("audit-broken-config");
@@ -137,10 +110,7 @@ fn a_configuration_that_dockerd_could_not_read_is_not_touched() {
 
 #[test]
 fn runs_that_do_not_exist_are_named() {
-    if !root() {
-        return;
-    }
-    let tree = Tree::new();
+    let Some(tree) = Tree::owned() else { return };
     for command in ["rollback", "history", "confirm"] {
         let said = tree.run(&[command, "20200101T000000Z-0000"]).exits(3);
         assert!(said.err.starts_with("error: run `20200101T000000Z-0000`: no such run\n"), "{}", said.all());
@@ -150,10 +120,7 @@ fn runs_that_do_not_exist_are_named() {
 
 #[test]
 fn only_a_run_that_waits_can_be_confirmed() {
-    if !root() {
-        return;
-    }
-    let tree = Tree::new();
+    let Some(tree) = Tree::owned() else { return };
     let value = tree.run(&["apply", "--yes", "--check", "daemon.icc", "--format", "json"]).exits(0).json();
     tree.run(&["confirm", value["run"].as_str().unwrap()]).is("confirm-committed");
 }

@@ -1,13 +1,10 @@
 //! `seaworthy facts`, and secrets, which no output shows.
 
-use crate::shell::{Tree, root, seaworthy};
+use crate::shell::{Tree, seaworthy};
 
 #[test]
 fn what_is_recorded_is_audited_and_planned_elsewhere_alike() {
-    if !root() {
-        return;
-    }
-    let tree = Tree::new();
+    let Some(tree) = Tree::owned() else { return };
     let file = tree.arg("facts.json");
     let said = tree.run(&["facts", "--output", &file]).exits(0);
     assert_eq!((said.out.as_str(), said.err.as_str()), ("", "recorded to ROOT/facts.json\n"));
@@ -45,10 +42,7 @@ fn a_recording_of_a_newer_version_is_refused() {
 
 #[test]
 fn secrets_show_nowhere() {
-    if !root() {
-        return;
-    }
-    let tree = Tree::new();
+    let Some(tree) = Tree::owned() else { return };
     tree.write(
         "etc/docker/daemon.json",
         "{\n  \"icc\": true,\n  \"http-proxy\": \"http://user:hunter2@proxy:3128\"\n}\n",

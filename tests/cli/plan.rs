@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::DEBIAN;
-use crate::shell::{Said, Tree, root, seaworthy};
+use crate::shell::{Said, Tree, seaworthy};
 
 fn plan(more: &[&str]) -> Said {
     let mut args = vec!["plan", "--facts", DEBIAN];
@@ -90,10 +90,7 @@ fn patch_and_git_take_the_printed_plan() {
 
 #[test]
 fn a_saved_plan_is_applied_and_nothing_else() {
-    if !root() {
-        return;
-    }
-    let tree = Tree::new();
+    let Some(tree) = Tree::owned() else { return };
     let file = tree.arg("fixes.json");
     tree.run(&["plan", "--check", "daemon.icc", "--out", &file]).exits(2).is("plan-out");
     let said = tree.run(&["apply", &file, "--yes"]).exits(0);
@@ -104,10 +101,7 @@ fn a_saved_plan_is_applied_and_nothing_else() {
 
 #[test]
 fn a_saved_plan_is_refused_when_the_host_moved_on() {
-    if !root() {
-        return;
-    }
-    let tree = Tree::new();
+    let Some(tree) = Tree::owned() else { return };
     let file = tree.arg("fixes.json");
     let _ = tree.run(&["plan", "--check", "daemon.icc", "--out", &file]).exits(2);
     tree.write("etc/docker/daemon.json", "{\"debug\": true}\n");
@@ -119,10 +113,7 @@ fn a_saved_plan_is_refused_when_the_host_moved_on() {
 
 #[test]
 fn a_saved_plan_is_not_applied_off_a_terminal_without_yes() {
-    if !root() {
-        return;
-    }
-    let tree = Tree::new();
+    let Some(tree) = Tree::owned() else { return };
     let file = tree.arg("fixes.json");
     let _ = tree.run(&["plan", "--check", "daemon.icc", "--out", &file]).exits(2);
     tree.run(&["apply", &file]).exits(3).is("plan-apply-without-yes");
@@ -130,10 +121,7 @@ fn a_saved_plan_is_not_applied_off_a_terminal_without_yes() {
 
 #[test]
 fn a_plan_that_is_truncated_or_of_another_version_is_refused() {
-    if !root() {
-        return;
-    }
-    let tree = Tree::new();
+    let Some(tree) = Tree::owned() else { return };
     let file = tree.arg("fixes.json");
     let _ = tree.run(&["plan", "--check", "daemon.icc", "--out", &file]).exits(2);
     let whole = tree.read("fixes.json");

@@ -121,6 +121,16 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
+    /// A tree whose root we are, so that it can be audited as one and changed; `None` where that cannot be.
+    #[expect(clippy::print_stderr, reason = "a test that is left out has to say so")]
+    pub(crate) fn owned() -> Option<Self> {
+        if as_root().is_none() {
+            eprintln!("neither root nor user namespaces: NOT tested");
+            return None;
+        }
+        Some(Self::new())
+    }
+
     pub(crate) fn new() -> Self {
         let tree = Self { dir: TempDir::new().unwrap() };
         tree.write("etc/hostname", "image\n");
@@ -218,14 +228,4 @@ fn as_root() -> Option<&'static [&'static str]> {
         let works = Command::new("unshare").args(["--map-root-user", "true"]).status().is_ok_and(|s| s.success());
         works.then_some(unshare)
     })
-}
-
-/// Whether [`Tree::run`] can work here.
-#[expect(clippy::print_stderr, reason = "a test that is left out has to say so")]
-pub(crate) fn root() -> bool {
-    let can = as_root().is_some();
-    if !can {
-        eprintln!("neither root nor user namespaces: NOT tested");
-    }
-    can
 }
