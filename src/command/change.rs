@@ -3,8 +3,6 @@
 
 use std::path::PathBuf;
 
-use serde_json::Value;
-
 use super::apply::Wish;
 use super::session::{Session, catalog};
 use crate::apply::{self, ApplyOptions, Deadlines, Outcome, Progress, RollbackOptions, Store, Who};
@@ -14,7 +12,6 @@ use crate::catalog::{Check, Entry};
 use crate::cli::Global;
 use crate::error::{Failure, Result};
 use crate::host::{Host, HostMut, LiveHost, Recorder};
-use crate::plan::edit::daemon_json;
 use crate::plan::{self, Act, Choice, Inputs, Plan};
 use crate::policy::Policy;
 use crate::ui::Ui;
@@ -97,17 +94,7 @@ pub(super) fn rollback_options(host: &dyn Host) -> RollbackOptions {
         wait_lock: 0,
         deadlines: Deadlines::default(),
         who: who(host),
-        edit_key,
     }
-}
-
-/// One key of daemon.json in text form, for taking back a single check.
-pub(super) fn edit_key(text: &str, key: &str, value: Option<&Value>) -> std::result::Result<String, String> {
-    let edited = match value {
-        Some(value) => daemon_json::set(text, key, value),
-        None => daemon_json::remove(text, key),
-    };
-    edited.map_err(|error| error.to_string())
 }
 
 /// Compares the host with the plan under the lock, and carries it out.
