@@ -9,7 +9,8 @@ use crate::plan::{Act, FileState, Held, Plan};
 use crate::report::plan_text::action;
 use crate::report::plural;
 use crate::report::text::{hazards, subject, word};
-use crate::ui::{QUIT, Role, Ui, clean, clean_lines, paint, paint_diff};
+use crate::text::{clean, clean_lines};
+use crate::ui::{QUIT, Role, Ui, paint, paint_diff};
 
 /// A plan that a person, or `--yes`, agreed to.
 #[derive(Debug)]
@@ -221,11 +222,11 @@ fn interruption(disruption: Disruption) -> &'static str {
 }
 
 /// Lets a plan through: with `--yes` as it is, on a terminal after one last look, else not at all. `None`: no was
-/// said. An empty plan asks nothing.
+/// said. An empty plan asks nothing. `command` is what says yes by itself.
 ///
 /// # Errors
 /// A refusal (exit 3) when nobody can answer.
-pub fn approve(plan: Plan, mode: Mode<'_>) -> Result<Option<Approved>> {
+pub fn approve(plan: Plan, mode: Mode<'_>, command: &str) -> Result<Option<Approved>> {
     if plan.is_empty() {
         return Ok(Some(Approved(plan)));
     }
@@ -234,7 +235,7 @@ pub fn approve(plan: Plan, mode: Mode<'_>) -> Result<Option<Approved>> {
             asker.show(&summary(&plan));
             agreed("write this to the host?", asker)?
         }
-        mode => confirm(mode, "write this to the host?", "seaworthy apply --yes")?,
+        mode => confirm(mode, "write this to the host?", command)?,
     };
     Ok(yes.then_some(Approved(plan)))
 }

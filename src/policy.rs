@@ -1,14 +1,15 @@
 //! The site's file, `/etc/seaworthy/config.toml`: which checks, and the values that only the site can know.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::io::{self, ErrorKind};
+use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::catalog::Benchmark;
 use crate::error::{Failure, Result};
-use crate::host::Host;
+use crate::host::{Host, local};
 
 /// Where the file is unless `--config` says otherwise.
 pub const CONFIG: &str = "/etc/seaworthy/config.toml";
@@ -55,21 +56,26 @@ pub struct Ulimit {
 }
 
 impl Policy {
-    /// Reads the file; a missing one is the default, unless it was named on the command line.
+    /// Reads the host's file, where a missing one is the default; or the one that was named on the command line. That
+    /// one is the caller's: it lies here, also when the host is a recording or the tree below `--root`.
     ///
     /// # Errors
     /// With file and line, and the key that was probably meant.
     pub fn load(host: &dyn Host, named: Option<&Path>) -> Result<Self> {
-        let path = named.map_or_else(|| PathBuf::from(CONFIG), Path::to_path_buf);
-        let shown = path.display();
-        let bytes = match host.read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => return Ok(Self::default()),
-            Err(error) => return Err(Failure::new(format!("{shown} cannot be read")).because(error).host("unchanged")),
+        let path = named.unwrap_or(Path::new(CONFIG));
+        let text = match named {
+            Some(path) => local::read(path),
+            None => host.read(path).and_then(|bytes| {
+                String::from_utf8(bytes).map_err(|_| io::Error::new(ErrorKind::InvalidData, "not UTF-8 text"))
+            }),
         };
-        let text = String::from_utf8(bytes)
-            .map_err(|_| Failure::new(format!("{shown} is not UTF-8 text")).host("unchanged"))?;
-        Self::parse(&text, &path)
+        match text {
+            Ok(text) => Self::parse(&text, path),
+            Err(error) if error.kind() == ErrorKind::NotFound && named.is_none() => Ok(Self::default()),
+            Err(error) => {
+                Err(Failure::new(format!("{} cannot be read", path.display())).because(error).host("unchanged"))
+            }
+        }
     }
 
     /// Reads the file's text; `path` is for messages.

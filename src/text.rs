@@ -1,16 +1,26 @@
 //! Text that comes from the host, made fit for a terminal.
+//!
+//! Names of containers, images, volumes and processes are chosen by whoever may start one; an escape sequence in them
+//! must not reach the terminal of root, and a right-to-left mark must not make a diff read as something else.
 
-/// The text with everything escaped that a terminal could act on or that could disguise it: control characters,
-/// line separators, and characters that are invisible or change the direction of writing.
-///
-/// Names of containers, images, volumes and processes are chosen by whoever may start one; an escape sequence in them
-/// must not reach the terminal of root.
+/// The text with everything escaped that a terminal could act on or that could disguise it: control characters, line
+/// breaks too, and characters that are invisible or change the direction of writing.
 #[must_use]
 pub fn clean(text: &str) -> String {
+    escape(text, |_| false)
+}
+
+/// As [`clean`], for text of many lines: line breaks and tabs stay.
+#[must_use]
+pub fn clean_lines(text: &str) -> String {
+    escape(text, |c| matches!(c, '\n' | '\t'))
+}
+
+fn escape(text: &str, keep: impl Fn(char) -> bool) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() || disguises(c) {
-            out.extend(c.escape_unicode());
+        if !keep(c) && (c.is_control() || disguises(c)) {
+            out.extend(c.escape_default());
         } else {
             out.push(c);
         }
@@ -31,7 +41,7 @@ fn disguises(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::clean;
+    use super::{clean, clean_lines};
 
     #[test]
     fn plain_text_stays() {
@@ -40,7 +50,12 @@ mod tests {
 
     #[test]
     fn escape_sequences_lose_their_escape() {
-        assert_eq!(clean("a\u{1b}[2Jb\nc\u{9b}1m\u{7f}"), r"a\u{1b}[2Jb\u{a}c\u{9b}1m\u{7f}");
+        assert_eq!(clean("a\u{1b}[2Jb\nc\u{9b}1m\u{7f}"), r"a\u{1b}[2Jb\nc\u{9b}1m\u{7f}");
+    }
+
+    #[test]
+    fn lines_stay_lines() {
+        assert_eq!(clean_lines("a\tb\n\x07c\r\n"), "a\tb\n\\u{7}c\\r\n");
     }
 
     #[test]

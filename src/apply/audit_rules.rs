@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use super::service::{command, describe};
+use super::service::command;
 use crate::error::{Failure, Result};
 use crate::host::{Command, Host, HostMut, Query};
 
@@ -110,9 +110,7 @@ fn reload(host: &mut dyn HostMut) -> Result<Option<String>> {
         Ok(answer) if answer.ok() => Ok(None),
         Ok(answer) => Ok(Some(answer.stderr.trim().to_owned())),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Some("augenrules is not installed".into())),
-        Err(error) => {
-            Err(Failure::new(format!("`{}` cannot be run", describe(&Command::LoadAuditRules))).because(error))
-        }
+        Err(error) => Err(Failure::new(format!("`{}` cannot be run", Command::LoadAuditRules)).because(error)),
     }
 }
 

@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use serde_json::Value;
-
 use super::goal::{Goal, whole};
 use super::image::{Image, look};
 use super::io::At;
@@ -11,20 +9,11 @@ use super::journal::{Journal, Record};
 use super::store::Run;
 use crate::error::{Failure, Result};
 use crate::host::Host;
+use crate::plan::edit::daemon_json;
 use crate::plan::{Act, FileChange, FileState, Part, Plan, Undo};
 
-/// Sets (`Some`) or removes (`None`) one key in the text of daemon.json and touches nothing else.
-pub type KeyEdit = fn(text: &str, key: &str, value: Option<&Value>) -> std::result::Result<String, String>;
-
 /// The goals of taking one check back.
-pub(super) fn goals(
-    host: &dyn Host,
-    run: &Run,
-    journal: &Journal,
-    plan: &Plan,
-    check: &str,
-    edit_key: KeyEdit,
-) -> Result<Vec<Goal>> {
+pub(super) fn goals(host: &dyn Host, run: &Run, journal: &Journal, plan: &Plan, check: &str) -> Result<Vec<Goal>> {
     if plan.steps.iter().all(|step| step.checks.iter().all(|one| one != check)) {
         return Err(Failure::refused(format!("run {} has no check `{check}`", run.id)).host("unchanged"));
     }
@@ -45,7 +34,7 @@ pub(super) fn goals(
         if sharers.iter().all(|one| *one == check || gone.contains(one)) {
             goals.push(goal);
         } else {
-            goals.extend(share(host, plan, &goal, check, &gone, edit_key)?);
+            goals.extend(share(host, plan, &goal, check, &gone)?);
         }
     }
     Ok(goals)
@@ -62,14 +51,7 @@ fn sharers<'a>(plan: &'a Plan, path: &Path) -> Vec<&'a str> {
 }
 
 /// The path without the share of one check; `None` when there is none of it, as for a directory that others need.
-fn share(
-    host: &dyn Host,
-    plan: &Plan,
-    goal: &Goal,
-    check: &str,
-    gone: &[&str],
-    edit_key: KeyEdit,
-) -> Result<Option<Goal>> {
+fn share(host: &dyn Host, plan: &Plan, goal: &Goal, check: &str, gone: &[&str]) -> Result<Option<Goal>> {
     let parts: Vec<&Part> = plan.parts.iter().filter(|part| part.path == goal.path).collect();
     let (mine, others): (Vec<&Part>, Vec<&Part>) = parts.into_iter().partition(|part| part.check == check);
     let path = goal.path.clone();
@@ -94,7 +76,11 @@ fn share(
             Undo::DaemonKey { key, before } => {
                 let needed = |part: &&Part| matches!(&part.undo, Undo::DaemonKey { key: other, .. } if other == key);
                 if !others.iter().filter(standing).any(needed) {
-                    text = edit_key(&text, key, before.as_ref()).map_err(|why| cannot(&why))?;
+                    let edited = match before {
+                        Some(value) => daemon_json::set(&text, key, value),
+                        None => daemon_json::remove(&text, key),
+                    };
+                    text = edited.map_err(|why| cannot(&why.to_string()))?;
                 }
             }
             Undo::Lines { before, after } => {

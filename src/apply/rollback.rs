@@ -9,7 +9,7 @@ use super::goal::Goal;
 use super::history::{State, open_part, state};
 use super::io::lock;
 use super::journal::{Journal, Op, Record, Who};
-use super::partial::{KeyEdit, made_dir};
+use super::partial::made_dir;
 use super::progress::Progress;
 use super::replace::drop_staged;
 use super::rollback_plan::{ChangedSince, RollbackPlan, draft, read_plan};
@@ -36,8 +36,6 @@ pub struct RollbackOptions {
     pub deadlines: Deadlines,
     /// Who asked for it.
     pub who: Who,
-    /// Sets (`Some`) or removes (`None`) a key of daemon.json without touching anything else.
-    pub edit_key: KeyEdit,
 }
 
 /// What a rollback did.
@@ -101,7 +99,7 @@ pub fn rollback(
             .hint(format!("run `seaworthy rollback {}`", run.id)));
     }
     let plan = read_plan(host.as_host(), &run)?;
-    let draft = draft(host.as_host(), &run, &journal, &plan, check, options.edit_key)?;
+    let draft = draft(host.as_host(), &run, &journal, &plan, check)?;
     if !options.force {
         refuse(&draft)?;
     }
@@ -174,7 +172,7 @@ pub(super) fn undo_all(
     let when = host.now();
     // The host comes before the journal: what was done is undone even when no line can be added.
     let _ = journal.record(host, Record::RollbackStart { when, who, check: None });
-    let mut draft = draft(host.as_host(), run, journal, plan, None, |_, _, _| Err(String::new()))?;
+    let mut draft = draft(host.as_host(), run, journal, plan, None)?;
     let foreign: Vec<_> = draft.changed_since.iter().map(|one| one.path.clone()).collect();
     draft.goals.retain(|goal| !foreign.contains(&goal.path));
     let config_is_foreign = plan.target.config.as_ref().is_some_and(|config| foreign.contains(config));

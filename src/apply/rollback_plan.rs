@@ -9,8 +9,8 @@ use super::history::{State, state};
 use super::image::Image;
 use super::io::At;
 use super::journal::{Journal, Op, Record};
-use super::partial::{self, KeyEdit};
-use super::service::{DOCKER, describe};
+use super::partial;
+use super::service::DOCKER;
 use super::store::{Run, Store};
 use crate::error::{Failure, Kind, Result};
 use crate::host::{Command, FileKind, Host};
@@ -57,13 +57,7 @@ pub struct ChangedSince {
 ///
 /// # Errors
 /// When the run or its journal cannot be read, or the check's share cannot be told from others'.
-pub fn plan_rollback(
-    host: &dyn Host,
-    store: &Store,
-    id: &str,
-    check: Option<&str>,
-    edit_key: KeyEdit,
-) -> Result<RollbackPlan> {
+pub fn plan_rollback(host: &dyn Host, store: &Store, id: &str, check: Option<&str>) -> Result<RollbackPlan> {
     let run = store.open(host, id)?;
     let journal = Journal::open(host, &run)?;
     if !journal.records.contains(&Record::Prepared) {
@@ -71,7 +65,7 @@ pub fn plan_rollback(
         return Ok(RollbackPlan::empty(&run));
     }
     let plan = read_plan(host, &run)?;
-    draft(host, &run, &journal, &plan, check, edit_key)
+    draft(host, &run, &journal, &plan, check)
 }
 
 /// The plan of a run.
@@ -88,7 +82,6 @@ pub(super) fn draft(
     journal: &Journal,
     plan: &Plan,
     check: Option<&str>,
-    edit_key: KeyEdit,
 ) -> Result<RollbackPlan> {
     let mut draft = RollbackPlan::empty(run);
     let concerns = |act: &dyn Fn(&Act) -> bool| {
@@ -98,7 +91,7 @@ pub(super) fn draft(
     };
     draft.goals = match check {
         None => whole(host, run, journal)?,
-        Some(check) => partial::goals(host, run, journal, plan, check, edit_key)?,
+        Some(check) => partial::goals(host, run, journal, plan, check)?,
     };
     for op in journal.begun() {
         match op {
@@ -216,7 +209,7 @@ impl RollbackPlan {
             actions.push(Command::LoadAuditRules);
         }
         actions.extend(self.disable.iter().cloned());
-        self.actions = actions.iter().map(describe).collect();
+        self.actions = actions.iter().map(ToString::to_string).collect();
     }
 }
 

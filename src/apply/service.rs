@@ -142,35 +142,15 @@ pub(super) fn snapshot(host: &dyn Host, socket: &Path, units: &[String]) -> Snap
 
 /// Runs one command; a status other than 0 is a failure.
 pub(super) fn command(host: &mut dyn HostMut, command: &Command) -> Result<Answer> {
-    let name = describe(command);
-    let answer = host.run(command).map_err(|error| Failure::new(format!("`{name}` cannot be run")).because(error))?;
+    let answer =
+        host.run(command).map_err(|error| Failure::new(format!("`{command}` cannot be run")).because(error))?;
     if answer.ok() {
         return Ok(answer);
     }
-    let mut failure = Failure::new(format!("`{name}` failed with status {}", answer.status));
+    let mut failure = Failure::new(format!("`{command}` failed with status {}", answer.status));
     let said = if answer.stderr.trim().is_empty() { &answer.stdout } else { &answer.stderr };
     for line in said.lines().filter(|line| !line.trim().is_empty()).take(5) {
         failure = failure.because(line.trim());
     }
     Err(failure)
-}
-
-/// A command as a person would type it.
-pub(super) fn describe(command: &Command) -> String {
-    match command {
-        Command::Install { argv } | Command::ValidateDaemon { argv } => argv.join(" "),
-        Command::Enable(unit) => format!("systemctl enable {unit}"),
-        Command::Disable(unit) => format!("systemctl disable {unit}"),
-        Command::Start(unit) => format!("systemctl start {unit}"),
-        Command::Stop(unit) => format!("systemctl stop {unit}"),
-        Command::Restart(unit) => format!("systemctl restart {unit}"),
-        Command::Reload(unit) => format!("systemctl reload {unit}"),
-        Command::ResetFailed(units) => format!("systemctl reset-failed {}", units.join(" ")),
-        Command::DaemonReload => "systemctl daemon-reload".into(),
-        Command::LoadAuditRules => "augenrules --load".into(),
-        Command::RemoveAuditRule(rule) => format!("auditctl: remove {rule}"),
-        Command::AddAuditRule(rule) => format!("auditctl {rule}"),
-        Command::ArmTimer { unit, .. } => format!("systemd-run --unit {unit}"),
-        Command::DisarmTimer(unit) => format!("systemctl stop {unit}.timer"),
-    }
 }

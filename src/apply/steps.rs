@@ -10,7 +10,7 @@ use super::journal::{Op, Record};
 use super::prepare::{about_content, changes, validate};
 use super::replace::{self, Content, access_images, dir_images, replaceable};
 use super::run::Engine;
-use super::service::{self, Container, DOCKER, command, describe, systemd};
+use super::service::{self, Container, DOCKER, command, systemd};
 use super::waiting::{Waiting, Wanted};
 use crate::error::{Failure, Result};
 use crate::host::{Command, Host};
@@ -145,10 +145,10 @@ impl Engine<'_, '_> {
 
     fn run_command(&mut self, what: &Command) -> Result<()> {
         let package = matches!(what, Command::Install { .. });
-        if self.host.offline() || (!package && self.by_hand(describe(what))) {
+        if self.host.offline() || (!package && self.by_hand(what.to_string())) {
             return Ok(());
         }
-        self.progress.step(&describe(what));
+        self.progress.step(&what.to_string());
         self.intend(Op::Run { command: what.clone() })?;
         command(self.host, what)?;
         match what {

@@ -3,6 +3,8 @@ use crate::audit::Verdict;
 use crate::catalog::Hazard;
 use crate::report::samples::{self, finding, hazard};
 
+const COMMAND: &str = "seaworthy apply --yes";
+
 /// Answers from a list; remembers what was shown and asked.
 #[derive(Default)]
 struct Script {
@@ -135,7 +137,7 @@ apply this? [y]es [n]o (default) [e]xplain [a]ll remaining [q]uit: n
 #[test]
 fn the_last_question_comes_after_what_will_happen() {
     let mut script = Script::new(&["y"]);
-    let approved = approve(samples::plan(), Mode::Ask(&mut script)).unwrap().unwrap();
+    let approved = approve(samples::plan(), Mode::Ask(&mut script), COMMAND).unwrap().unwrap();
     assert_eq!(approved.plan(), &samples::plan());
     assert_eq!(
         script.log,
@@ -157,16 +159,19 @@ write this to the host? [y]es [n]o (default): y
 #[test]
 fn enter_at_the_last_question_writes_nothing() {
     for answer in ["", "n", "q"] {
-        assert!(approve(samples::plan(), Mode::Ask(&mut Script::new(&[answer]))).unwrap().is_none(), "{answer}");
+        assert!(
+            approve(samples::plan(), Mode::Ask(&mut Script::new(&[answer])), COMMAND).unwrap().is_none(),
+            "{answer}"
+        );
     }
 }
 
 #[test]
 fn nobody_is_refused_and_told_the_flag() {
-    let failure = approve(samples::plan(), Mode::Nobody).unwrap_err();
+    let failure = approve(samples::plan(), Mode::Nobody, COMMAND).unwrap_err();
     assert_eq!(failure.kind.exit_code(), 3);
     assert_eq!(failure.hint.as_deref(), Some("run `seaworthy apply --yes`"));
-    assert!(approve(samples::plan(), Mode::Yes).unwrap().is_some());
+    assert!(approve(samples::plan(), Mode::Yes, COMMAND).unwrap().is_some());
     let empty = Plan { steps: Vec::new(), ..samples::plan() };
-    assert!(approve(empty, Mode::Nobody).unwrap().is_some(), "nothing to do needs nobody");
+    assert!(approve(empty, Mode::Nobody, COMMAND).unwrap().is_some(), "nothing to do needs nobody");
 }

@@ -6,6 +6,8 @@ mod probe;
 
 use std::collections::BTreeSet;
 
+use wildmatch::WildMatch;
+
 use crate::catalog::{Builtin, Check, Edit, Entry, Object};
 use crate::facts::Facts;
 use crate::policy::Policy;
@@ -44,13 +46,17 @@ pub fn objects(entries: &[&Entry]) -> BTreeSet<Object> {
     needed
 }
 
-/// Judges every check.
+/// Judges every check, on the subjects that the policy names: all, unless it names some.
 pub fn audit(entries: &[&Entry], facts: &Facts, policy: &Policy) -> Vec<Finding> {
+    let wanted: Vec<WildMatch> = policy.subjects.iter().map(|pattern| WildMatch::new(pattern)).collect();
+    let is_wanted = |subject: &str| {
+        let name = subject.split_once(':').map_or(subject, |(_, name)| name);
+        wanted.is_empty() || wanted.iter().any(|pattern| pattern.matches(subject) || pattern.matches(name))
+    };
     let mut findings = Vec::new();
     for entry in entries {
-        for outcome in probe::run(entry, facts, policy) {
-            findings.push(finding(entry, outcome));
-        }
+        let outcomes = probe::run(entry, facts, policy).into_iter().filter(|outcome| is_wanted(&outcome.subject));
+        findings.extend(outcomes.map(|outcome| finding(entry, outcome)));
     }
     findings
 }

@@ -61,8 +61,9 @@ pub fn select<'c>(catalog: &'c Catalog, selection: &Selection) -> Result<Selecte
     } else {
         resolve(catalog, &selection.check, benchmark)?
     };
-    if !selection.check.is_empty() {
-        for entry in selected.entries.iter().filter(|entry| !profile.has(entry) && !skipped.has(&entry.id)) {
+    // A pattern means "those of the profile that match"; a check that was named by itself was expected.
+    for (entry, _) in selection.check.iter().filter_map(|pattern| find(catalog, pattern, benchmark).ok()) {
+        if !profile.has(entry) && !skipped.has(&entry.id) {
             selected.notes.push(format!("{} is not in profile {}: left out", entry.id, selection.profile));
         }
     }
@@ -72,7 +73,7 @@ pub fn select<'c>(catalog: &'c Catalog, selection: &Selection) -> Result<Selecte
     if selected.entries.is_empty() {
         let message =
             format!("selection is empty: profile {} holds none of the checks that were named", selection.profile);
-        return Err(usage(message).hint("seaworthy checks"));
+        return Err(usage(message).hint("run `seaworthy checks`"));
     }
     Ok(selected)
 }
@@ -206,7 +207,7 @@ fn no_number(catalog: &Catalog, number: &str, benchmark: Benchmark) -> Failure {
         Some((other, entry)) => {
             failure.because(format!("in CIS {other} it is {}", entry.id)).hint(format!("--check {}", entry.id))
         }
-        None => failure.hint("seaworthy checks"),
+        None => failure.hint("run `seaworthy checks`"),
     }
 }
 
@@ -221,7 +222,7 @@ fn unknown(catalog: &Catalog, pattern: &str) -> Failure {
     let mut near: Vec<(f64, &Entry)> = catalog.entries().map(|entry| (likeness(entry), entry)).collect();
     near.retain(|(likeness, _)| *likeness >= ALIKE);
     near.sort_by(|left, right| right.0.total_cmp(&left.0));
-    let failure = usage(format!("check `{pattern}` is not in the catalogue")).hint("seaworthy checks");
+    let failure = usage(format!("check `{pattern}` is not in the catalogue")).hint("run `seaworthy checks`");
     if near.is_empty() {
         return failure;
     }

@@ -42,7 +42,11 @@ pub(super) fn run(args: &Apply, global: &Global, ui: &mut Ui) -> Result<u8> {
         let session = Session::open(&recorder, &change::everything(global), false, ui)?;
         ui.say(&crate::ui::paint_diff(&plan::document(&plan, &session)));
     }
-    if let Some(approved) = approve(plan, Mode::of(args.yes, ui))? {
+    let command = match &args.plan {
+        Some(path) => format!("seaworthy apply {} --yes", path.display()),
+        None => "seaworthy apply --yes".into(),
+    };
+    if let Some(approved) = approve(plan, Mode::of(args.yes, ui), &command)? {
         carry_out(&mut host, &approved, &Wish { args, global }, ui)
     } else {
         ui.status("host: unchanged");
@@ -70,7 +74,10 @@ pub(super) fn carry_out(host: &mut LiveHost, approved: &Approved, wish: &Wish<'_
     let outcome = if plan.is_empty() { None } else { Some(change::apply(host, plan, wish, ui)?) };
     ui.end_progress();
     let recorder = Recorder::new(&*host);
-    let session = Session::open(&recorder, &change::everything(wish.global), false, ui)?;
+    // A saved plan carries its own selection, which the options do not tell.
+    let everything = change::everything(wish.global);
+    let selected = if wish.args.plan.is_some() { &everything } else { wish.global };
+    let session = Session::open(&recorder, selected, false, ui)?;
     let planned = session.plan(Choice::Automatic { accept: BTreeSet::new() }, false, &[])?;
     let exit = exit(wish, &planned.findings);
     let mut report = RunReport {
@@ -93,7 +100,7 @@ pub(super) fn carry_out(host: &mut LiveHost, approved: &Approved, wish: &Wish<'_
         Format::Json => ui.document(&json::run(&report).map_err(super::not_json)?)?,
     }
     if let Some(outcome) = outcome {
-        after(&outcome, ui);
+        after(&outcome, wish.global, ui);
     }
     Ok(exit)
 }
@@ -119,16 +126,17 @@ fn diffs(plan: &Plan) -> Vec<DiffPart> {
 }
 
 /// What to do next.
-fn after(outcome: &crate::apply::Outcome, ui: &mut Ui) {
+fn after(outcome: &crate::apply::Outcome, global: &Global, ui: &mut Ui) {
     for note in &outcome.notes {
         ui.note(note);
     }
     for line in &outcome.by_hand {
         ui.note(&format!("run by hand: {line}"));
     }
-    if outcome.confirm_by.is_some() {
-        ui.hint(&format!("run `seaworthy confirm {}`, or all of it is taken back", outcome.run));
+    let hint = if outcome.confirm_by.is_some() {
+        format!("run `seaworthy confirm {}`, or all of it is taken back", outcome.run)
     } else {
-        ui.hint(&format!("run `seaworthy rollback {}` to take it back", outcome.run));
-    }
+        format!("run `seaworthy rollback {}` to take it back", outcome.run)
+    };
+    ui.hint(&super::on_same_host(&hint, global));
 }

@@ -4,20 +4,17 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-
 use super::apply::Wish;
 use super::session::{Session, catalog};
 use crate::apply::{self, ApplyOptions, Deadlines, Outcome, Progress, RollbackOptions, Store, Who};
 use crate::approve::{Mode, confirm};
-use crate::audit::{self, Verdict};
-use crate::catalog::Entry;
+use crate::audit::{self, Finding, Verdict};
+use crate::catalog::{Check, Entry};
 use crate::cli::Global;
 use crate::error::{Failure, Result};
 use crate::facts;
 use crate::host::{Host, HostMut, LiveHost, Recorder};
-use crate::plan::edit::daemon_json;
-use crate::plan::{self, Choice, Inputs, Plan};
+use crate::plan::{self, Act, Choice, Inputs, Plan};
 use crate::policy::Policy;
 use crate::ui::Ui;
 
@@ -110,17 +107,7 @@ pub(super) fn rollback_options(host: &dyn Host) -> RollbackOptions {
         wait_lock: 0,
         deadlines: Deadlines::default(),
         who: who(host),
-        edit_key,
     }
-}
-
-/// One key of daemon.json in text form, for taking back a single check.
-pub(super) fn edit_key(text: &str, key: &str, value: Option<&Value>) -> std::result::Result<String, String> {
-    let edited = match value {
-        Some(value) => daemon_json::set(text, key, value),
-        None => daemon_json::remove(text, key),
-    };
-    edited.map_err(|error| error.to_string())
 }
 
 /// Compares the host with the plan under the lock, and carries it out.
@@ -200,7 +187,16 @@ fn still_open(host: &dyn Host, plan: &Plan, entries: &[&'static Entry], policy: 
     let recorder = Recorder::new(host);
     let facts = facts::gather(&recorder, &audit::objects(&chosen));
     let findings = audit::audit(&chosen, &facts, policy);
-    let open = findings.iter().filter(|f| matches!(f.verdict, Verdict::Fail | Verdict::Unknown));
+    // A plan for some subjects leaves the owner and mode of the others as they are.
+    let left = |f: &Finding| {
+        let access = chosen.iter().any(|e| e.id == f.check && matches!(e.check, Check::FileAccess { .. }));
+        access
+            && !plan
+                .steps
+                .iter()
+                .any(|s| matches!(&s.act, Act::File(c) if f.subject == format!("path:{}", c.path.display())))
+    };
+    let open = findings.iter().filter(|f| matches!(f.verdict, Verdict::Fail | Verdict::Unknown) && !left(f));
     open.map(|f| format!("{} {}: {}", f.check, f.subject, f.actual)).collect()
 }
 

@@ -29,7 +29,7 @@ pub(super) fn review(host: &mut LiveHost, wish: &Wish<'_>, ui: &mut Ui) -> Resul
         ui.status("host: unchanged");
         return Ok(0);
     };
-    if let Some(approved) = approve(plan, Mode::of(false, ui))? {
+    if let Some(approved) = approve(plan, Mode::of(false, ui), "seaworthy apply --yes")? {
         carry_out(host, &approved, wish, ui)
     } else {
         ui.status("host: unchanged");

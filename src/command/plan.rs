@@ -25,7 +25,8 @@ pub(super) fn run(args: &Args, global: &Global, ui: &mut Ui) -> Result<u8> {
     if let Some(path) = &args.out {
         let text = serde_json::to_string_pretty(&planned.plan).map_err(super::not_json)?;
         save(path, &text)?;
-        ui.status(&format!("saved to {}; apply it with `seaworthy apply {}`", path.display(), path.display()));
+        let told = format!("saved to {}; apply it with `seaworthy apply {}`", path.display(), path.display());
+        ui.status(&super::on_same_host(&told, global));
     }
     match args.format {
         PlanFormat::Diff => ui.diff(&document(&planned.plan, &session))?,

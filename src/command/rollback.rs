@@ -28,7 +28,7 @@ pub(super) fn run(args: &Rollback, global: &Global, ui: &mut Ui) -> Result<u8> {
         Some(run) => run.clone(),
         None => last(&host, &store, check.as_deref())?,
     };
-    let draft = apply::plan_rollback(&host, &store, &run, check.as_deref(), change::edit_key)?;
+    let draft = apply::plan_rollback(&host, &store, &run, check.as_deref())?;
     if !args.only_unfinished {
         show(&draft, &host, ui);
         let nothing = draft.is_empty();

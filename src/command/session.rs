@@ -93,7 +93,7 @@ impl<'a> Session<'a> {
 
     /// Computes the plan.
     pub(super) fn plan(&self, choice: Choice, no_restart: bool, put_back: &[PathBuf]) -> Result<Planned> {
-        plan(&Inputs {
+        let planned = plan(&Inputs {
             host: self.host,
             entries: &self.entries,
             policy: &self.policy,
@@ -101,7 +101,13 @@ impl<'a> Session<'a> {
             choice,
             no_restart,
             put_back,
-        })
+        })?;
+        // Nothing found would read as nothing open.
+        if planned.findings.is_empty() && !self.policy.subjects.is_empty() {
+            let message = format!("no subject matches `{}`", self.policy.subjects.join(","));
+            return Err(Failure::of(Kind::Usage, message).hint("`seaworthy audit --format json` names them all"));
+        }
+        Ok(planned)
     }
 
     /// The slugs that `--accept` and the profile accept.

@@ -10,6 +10,7 @@ mod recorded;
 mod recorder;
 mod recording;
 mod seam;
+mod shown;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

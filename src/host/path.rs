@@ -20,6 +20,18 @@ pub fn resolve(host: &dyn Host, path: &Path) -> io::Result<PathBuf> {
     walk(path, |at| host.stat(at).map(|stat| target(&stat)))
 }
 
+/// As [`resolve`], but what does not exist is taken as written: where a file will be that is still to be made.
+///
+/// # Errors
+/// The host's for the component that cannot be looked at, and as [`resolve`].
+pub fn resolve_new(host: &dyn Host, path: &Path) -> io::Result<PathBuf> {
+    walk(path, |at| match host.stat(at) {
+        Ok(stat) => Ok(target(&stat)),
+        Err(error) if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind()) => Ok(None),
+        Err(error) => Err(io::Error::new(error.kind(), format!("{}: {error}", at.display()))),
+    })
+}
+
 /// Like `stat`, but of what the path leads to; the first part is where that is.
 ///
 /// # Errors

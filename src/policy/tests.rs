@@ -113,12 +113,23 @@ impl Host for OneFile {
 }
 
 #[test]
-fn a_missing_file_is_the_default_unless_it_was_named() {
+fn a_missing_file_is_the_default() {
     let host = OneFile("/srv/policy.toml", Ok("profile = \"lab\"\n"));
     assert_eq!(Policy::load(&host, None).unwrap(), Policy::default());
-    assert_eq!(Policy::load(&host, Some(Path::new("/srv/policy.toml"))).unwrap().profile.as_deref(), Some("lab"));
-    let failure = Policy::load(&host, Some(Path::new("/srv/polcy.toml"))).unwrap_err();
-    assert_eq!(failure.message, "/srv/polcy.toml cannot be read");
+    let host = OneFile(CONFIG, Ok("profile = \"lab\"\n"));
+    assert_eq!(Policy::load(&host, None).unwrap().profile.as_deref(), Some("lab"));
+}
+
+#[test]
+fn a_file_that_was_named_is_the_callers_and_has_to_be_there() {
+    let host = OneFile(CONFIG, Ok("profile = \"lab\"\n"));
+    let dir = tempfile::TempDir::new().unwrap();
+    let path = dir.path().join("policy.toml");
+    local::write(&path, "profile = \"level-1\"\n").unwrap();
+    assert_eq!(Policy::load(&host, Some(&path)).unwrap().profile.as_deref(), Some("level-1"));
+    let missing = dir.path().join("polcy.toml");
+    let failure = Policy::load(&host, Some(&missing)).unwrap_err();
+    assert_eq!(failure.message, format!("{} cannot be read", missing.display()));
 }
 
 #[test]

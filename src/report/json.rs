@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::model::{AuditReport, Envelope, HistoryRun, RunReport};
-use super::plan_text::{self, Render};
+use super::plan_text::Render;
 use super::text::word;
 use crate::audit::Disruption;
 use crate::error::Failure;
@@ -68,7 +68,7 @@ fn change(step: &Step, render: Render<'_>) -> Value {
                 "kind": "file", "checks": checks, "path": file.path, "diff": diff.text, "patchable": diff.patchable,
             })
         }
-        Act::Run(command) => json!({ "kind": "run", "checks": checks, "command": plan_text::command_line(command) }),
+        Act::Run(command) => json!({ "kind": "run", "checks": checks, "command": command.to_string() }),
         Act::LiveRestoreFirst(path) => json!({ "kind": "live-restore-first", "checks": checks, "path": path }),
         Act::LoadAuditRules { expect } => json!({ "kind": "load-audit-rules", "checks": checks, "expect": expect }),
         act @ (Act::DaemonReload | Act::RestartDocker | Act::RestartSocket) => {

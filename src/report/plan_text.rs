@@ -4,7 +4,7 @@ use super::model::plural;
 use super::text::hazards;
 use crate::host::Command;
 use crate::plan::{Act, FileChange, Plan, Step};
-use crate::ui::clean;
+use crate::text::clean;
 
 /// Where the list of a file's checks breaks; narrower than the diff's own lines needs no scrolling.
 const WIDTH: usize = 100;
@@ -51,7 +51,11 @@ pub fn step_text(step: &Step, number: &dyn Fn(&str) -> Option<String>, render: R
     let mut out = String::new();
     match &step.act {
         Act::File(change) => {
-            for line in textwrap::wrap(&clean(&checks()), textwrap::Options::new(WIDTH).subsequent_indent("  ")) {
+            // A slug is one word: textwrap would break it at its hyphens.
+            let options = textwrap::Options::new(WIDTH)
+                .word_splitter(textwrap::WordSplitter::NoHyphenation)
+                .subsequent_indent("  ");
+            for line in textwrap::wrap(&clean(&checks()), options) {
                 comment(&mut out, &line);
             }
             let diff = render(change);
@@ -99,48 +103,12 @@ pub fn action(act: &Act) -> String {
 fn command(act: &Act) -> Option<String> {
     match act {
         Act::File(_) => None,
-        Act::Run(command) => Some(command_line(command)),
+        Act::Run(command) => Some(command.to_string()),
         Act::LiveRestoreFirst(_) => Some("systemctl reload docker.service".into()),
-        Act::LoadAuditRules { .. } => Some(command_line(&Command::LoadAuditRules)),
-        Act::DaemonReload => Some(command_line(&Command::DaemonReload)),
+        Act::LoadAuditRules { .. } => Some(Command::LoadAuditRules.to_string()),
+        Act::DaemonReload => Some(Command::DaemonReload.to_string()),
         Act::RestartDocker => Some("systemctl restart docker.service".into()),
         Act::RestartSocket => Some("systemctl restart docker.socket docker.service".into()),
-    }
-}
-
-/// A command as it would be typed.
-pub fn command_line(command: &Command) -> String {
-    let words: Vec<&str> = match command {
-        Command::Install { argv } | Command::ValidateDaemon { argv } => argv.iter().map(String::as_str).collect(),
-        Command::Enable(unit) => vec!["systemctl", "enable", unit],
-        Command::Disable(unit) => vec!["systemctl", "disable", unit],
-        Command::Start(unit) => vec!["systemctl", "start", unit],
-        Command::Stop(unit) => vec!["systemctl", "stop", unit],
-        Command::Restart(unit) => vec!["systemctl", "restart", unit],
-        Command::Reload(unit) => vec!["systemctl", "reload", unit],
-        Command::ResetFailed(units) => {
-            ["systemctl", "reset-failed"].into_iter().chain(units.iter().map(String::as_str)).collect()
-        }
-        Command::DaemonReload => vec!["systemctl", "daemon-reload"],
-        Command::LoadAuditRules => vec!["augenrules", "--load"],
-        Command::AddAuditRule(rule) => return format!("auditctl {rule}"),
-        Command::RemoveAuditRule(rule) => return format!("auditctl -d {rule}"),
-        Command::ArmTimer { unit, seconds, argv } => {
-            let argv = argv.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
-            return format!("systemd-run --unit={unit} --on-active={seconds} {argv}");
-        }
-        Command::DisarmTimer(unit) => return format!("systemctl stop {unit}.timer"),
-    };
-    words.into_iter().map(quoted).collect::<Vec<_>>().join(" ")
-}
-
-/// A word as a shell needs it, for whoever pastes the line.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }
 
@@ -219,12 +187,5 @@ mod tests {
         let text = document(&plan, &number, &render);
         assert!(text.lines().all(|line| line.starts_with("# ")), "{text}");
         assert!(text.contains("# note: no changes to make\n"), "{text}");
-    }
-
-    #[test]
-    fn commands_can_be_pasted() {
-        let argv = ["/bin/x", "a b", "it's", ""].map(String::from).to_vec();
-        assert_eq!(command_line(&Command::Install { argv }), r"/bin/x 'a b' 'it'\''s' ''");
-        assert_eq!(command_line(&Command::Enable("auditd.service".into())), "systemctl enable auditd.service");
     }
 }

@@ -7,7 +7,8 @@ use serde::Serialize;
 use super::model::{AuditReport, HistoryRun, HostLine, Rest, RunReport, Summary, number, plural};
 use crate::audit::{Applicability, Finding, HazardFound, PendingOn, Verdict};
 use crate::catalog::Severity;
-use crate::ui::{Role, clean, paint};
+use crate::text::clean;
+use crate::ui::{Role, paint};
 
 /// Where lines break.
 const WIDTH: usize = 80;
@@ -89,7 +90,10 @@ fn line(out: &mut String, finding: &Finding, benchmark: &str, slug: usize, verbo
     let lead = format!("  {:<slug$}  {:<6} ", clean(&finding.check), number(&finding.references, benchmark));
     wrap(out, &lead, &verdict(finding));
     if verbose > 0 {
-        wrap(out, BELOW, &clean(&finding.title));
+        // Titles name the bad state: beside a pass they would read as its opposite.
+        if !matches!(finding.verdict, Verdict::Pass | Verdict::NotApplicable | Verdict::Unknown) {
+            wrap(out, BELOW, &clean(&finding.title));
+        }
         if finding.verdict != Verdict::Unknown && !finding.source.is_empty() {
             wrap(out, BELOW, &format!("read from {}", clean(&finding.source)));
         }
@@ -197,7 +201,7 @@ fn tail(out: &mut String, summary: &Summary) {
     }
     wrap(out, "", &format!("of the fails: {}", fixable.join(", ")));
     let next = if summary.automatic + summary.ask > 0 {
-        "next: `seaworthy plan` shows the exact diff, `seaworthy explain CHECK` the reasons"
+        "next: `seaworthy plan` shows the diff, `seaworthy explain CHECK` tells why"
     } else {
         "next: `seaworthy explain CHECK` tells what to do"
     };
@@ -275,7 +279,7 @@ fn wrap(out: &mut String, lead: &str, text: &str) {
     let indent = if lead.chars().count() > WIDTH / 2 { BELOW.len() } else { lead.chars().count() };
     let mut line = lead.to_owned();
     let mut empty = true;
-    for word in text.split(' ').filter(|word| !word.is_empty()) {
+    for word in words(text) {
         if !empty && line.chars().count() + 1 + word.chars().count() > WIDTH {
             out.push_str(line.trim_end());
             out.push('\n');
@@ -290,6 +294,16 @@ fn wrap(out: &mut String, lead: &str, text: &str) {
     }
     out.push_str(line.trim_end());
     out.push('\n');
+}
+
+/// The words of a text; what stands between backticks is one word, so that a command can be copied.
+fn words(text: &str) -> Vec<&str> {
+    let mut quoted = false;
+    let breaks = move |c: char| {
+        quoted ^= c == '`';
+        c == ' ' && !quoted
+    };
+    text.split(breaks).filter(|word| !word.is_empty()).collect()
 }
 
 #[cfg(test)]

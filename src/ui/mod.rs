@@ -1,7 +1,6 @@
 //! The only writer to the terminal. Standard output carries the report or the diff and nothing else; talk, progress
 //! and prompts go to standard error.
 
-mod clean;
 mod interrupt;
 mod prompt;
 mod style;
@@ -13,13 +12,13 @@ use anstream::{AutoStream, ColorChoice};
 use dialoguer::console;
 use indicatif::{ProgressBar, ProgressStyle};
 
-pub use clean::{clean, clean_lines};
 pub use interrupt::Interrupt;
 pub use prompt::QUIT;
 pub use style::{Role, paint, paint_diff};
 
 use crate::cli::When;
 use crate::error::{Failure, Result};
+use crate::text::{clean, clean_lines};
 
 /// How often the spinner turns; often enough to be seen alive.
 const TICK: Duration = Duration::from_millis(120);

@@ -18,7 +18,7 @@ fn rollback_is_exact_and_keeps_containers() {
     let mut host = busy();
     let (before, rules) = (host.state(), host.kernel_rules.clone());
     let run = run(&mut host, &plan()).unwrap().run;
-    let shown = plan_rollback(&host, &Store::default(), &run, None, options().edit_key).unwrap();
+    let shown = plan_rollback(&host, &Store::default(), &run, None).unwrap();
     assert!(shown.held.is_empty() && shown.changed_since.is_empty());
     assert_eq!(shown.actions, ["systemctl restart docker.service", "augenrules --load"]);
     undo(&mut host, &run).unwrap();

@@ -9,7 +9,7 @@ use seaworthy::apply::{
 use seaworthy::error::Result;
 use seaworthy::host::{Answer, Host, Node, Recording};
 use seaworthy::plan::{Act, FileChange, FileState, Fingerprint, Part, Plan, Step, Target, Undo};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::fake_host::{FakeHost, FakeNode};
 
@@ -134,15 +134,6 @@ pub(crate) fn plan() -> Plan {
     plan
 }
 
-fn edit_key(text: &str, key: &str, value: Option<&Value>) -> std::result::Result<String, String> {
-    let mut object: serde_json::Map<String, Value> = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    match value {
-        Some(value) => object.insert(key.into(), value.clone()),
-        None => object.shift_remove(key),
-    };
-    serde_json::to_string(&object).map_err(|error| error.to_string())
-}
-
 /// How a run is asked for.
 #[derive(Clone, Default)]
 pub(crate) struct With {
@@ -180,7 +171,6 @@ pub(crate) fn options() -> RollbackOptions {
         wait_lock: 0,
         deadlines: Deadlines::default(),
         who: Who { uid: 0, name: "root".into() },
-        edit_key,
     }
 }
 

@@ -19,9 +19,14 @@ use crate::host::seam::HostMut;
 /// [`io::ErrorKind::WouldBlock`] when another seaworthy holds it, [`io::ErrorKind::PermissionDenied`] when the
 /// directory is not safely ours, otherwise the operating system's.
 pub(super) fn take(host: &mut LiveHost, dir: &Path) -> io::Result<Flock<OwnedFd>> {
-    match host.make_dir(dir, 0o700) {
-        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
-        _ => {}
+    // A tree that was never booted may have no /var/lib yet.
+    let mut missing: Vec<&Path> = dir.ancestors().skip(1).filter(|above| above.parent().is_some()).collect();
+    missing.reverse();
+    for (path, mode) in missing.into_iter().map(|above| (above, 0o755)).chain([(dir, 0o700)]) {
+        match host.make_dir(path, mode) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
+            _ => {}
+        }
     }
     let held = host.root.parent(dir)?.open(OFlag::O_RDONLY | OFlag::O_DIRECTORY, Mode::empty()).map_err(|e| {
         let link = matches!(e.raw_os_error().map(Errno::from_raw), Some(Errno::ENOTDIR | Errno::ELOOP));

@@ -1,12 +1,12 @@
 //! Files that something else keeps: what is written there is lost, or is not ours to write.
 
 use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use super::{Evidence, Situation};
 use crate::catalog::Edit;
 use crate::facts::{Install, Known, Unknown};
-use crate::host::{FileKind, Host, Stat};
+use crate::host::{FileKind, Host, Stat, path};
 
 /// Read-only trees that a package or image manager fills.
 const STORES: [&str; 4] = ["/nix/store", "/gnu/store", "/ostree", "/sysroot/ostree"];
@@ -40,8 +40,6 @@ const CLAIMS: [&str; 8] = [
 const HEADER_LINES: usize = 20;
 /// Nothing with a claim at its top is larger, in bytes.
 const LARGEST_TEXT: u64 = 1 << 20;
-/// The kernel follows no more links than this.
-const MAX_LINKS: usize = 40;
 
 /// Looks at the host as a whole, then at each file.
 pub(super) fn foreign_owner(subject: &Situation, evidence: &mut Evidence) {
@@ -57,9 +55,10 @@ pub(super) fn foreign_owner(subject: &Situation, evidence: &mut Evidence) {
         if subject.change.edits.contains(&Edit::AuditNeverTask) {
             evidence.name(format!("{}: switches auditing off, perhaps on purpose", path.display()));
         }
-        match resolve(subject.host, path) {
+        // Links in its directories too: on some systems `/etc/static` is one.
+        match path::resolve_new(subject.host, path) {
             Ok(real) => file(subject, path, &real, &mounts, evidence),
-            Err(unknown) => evidence.blind(unknown.0),
+            Err(error) => evidence.blind(error.to_string()),
         }
     }
 }
@@ -237,41 +236,4 @@ fn mount(line: &str) -> Option<Mount> {
 
 fn absent(error: &io::Error) -> bool {
     [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind())
-}
-
-/// The path with all links followed, in its directories too: on some systems `/etc/static` is the link. What does not
-/// exist is taken as written.
-fn resolve(host: &dyn Host, path: &Path) -> Known<PathBuf> {
-    let mut real = PathBuf::from("/");
-    let mut rest: Vec<PathBuf> = parts(path);
-    let mut links = 0;
-    while let Some(part) = rest.pop() {
-        if part == Path::new("..") {
-            real.pop();
-            continue;
-        }
-        let next = real.join(&part);
-        match host.stat(&next) {
-            Ok(Stat { kind: FileKind::Symlink(target), .. }) => {
-                links += 1;
-                if links > MAX_LINKS {
-                    return Err(Unknown(format!("{}: too many links", path.display())));
-                }
-                if target.starts_with('/') {
-                    real = PathBuf::from("/");
-                }
-                rest.extend(parts(Path::new(&target)));
-            }
-            Ok(_) => real = next,
-            Err(error) if absent(&error) => real = next,
-            Err(error) => return Err(Unknown(format!("{}: {error}", next.display()))),
-        }
-    }
-    Ok(real)
-}
-
-/// The parts of a path, last one first.
-fn parts(path: &Path) -> Vec<PathBuf> {
-    let keep = |part: &Component| matches!(part, Component::Normal(_) | Component::ParentDir);
-    path.components().filter(keep).map(|part| PathBuf::from(part.as_os_str())).rev().collect()
 }
