@@ -89,7 +89,7 @@ fn yes_no_and_explain_decide_what_is_written() {
     terminal.expect("docker restarts (once for all fixes together)");
     terminal.expect(ASKED);
     terminal.keys("e\r");
-    terminal.expect("other one, published ports or not");
+    terminal.expect("WHAT IT CAN BREAK");
     terminal.expect(ASKED);
     terminal.keys("perhaps\r");
     terminal.expect("Enter is no");
