@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::progress::Progress;
 use crate::error::{Failure, Result};
-use crate::host::HostMut;
+use crate::host::{HostMut, path};
 
 /// Turns an error of the operating system into a failure that names the path.
 pub(super) trait At<T> {
@@ -31,7 +31,9 @@ pub(super) fn write_new(host: &mut dyn HostMut, path: &Path, bytes: &[u8]) -> Re
 /// Makes the entries of the directory that holds `path` durable.
 pub(super) fn sync_parent(host: &mut dyn HostMut, path: &Path) -> Result<()> {
     let parent = path.parent().unwrap_or(path);
-    host.sync(parent).at("synced", parent)
+    // The parent may be a link to a directory, and a link itself cannot be synced.
+    let real = path::resolve(host.as_host(), parent).unwrap_or_else(|_| parent.to_owned());
+    host.sync(&real).at("synced", &real)
 }
 
 /// SHA-256 in hexadecimal.

@@ -9,12 +9,18 @@ use super::model::{Argument, Config, Daemon, Install, Known, Place, Running, Uni
 use super::{command_line, config_file, keys, settings};
 use crate::host::{EngineError, FileKind, Host, Query, path};
 
+/// Where a path leads; a file that is still to be made lies in the folder that its parent leads to.
+fn real_path(host: &dyn Host, path: &Path) -> PathBuf {
+    let beside = || Some(path::resolve(host, path.parent()?).ok()?.join(path.file_name()?));
+    path::resolve(host, path).ok().or_else(beside).unwrap_or_else(|| path.to_owned())
+}
+
 /// Reads the daemon. `service`, `socket`: the units, where they could be read.
 pub(super) fn gather(host: &dyn Host, service: &Known<Unit>, socket: Option<&Unit>) -> Daemon {
     let running = running(host, service);
     let next_argv = next_argv(host, service, &running);
     let config_path = config_path(&next_argv);
-    let config_real_path = path::resolve(host, &config_path).unwrap_or_else(|_| config_path.clone());
+    let config_real_path = real_path(host, &config_path);
     let config_mtime = host.stat(&config_real_path).ok().map(|s| s.mtime);
     let mut daemon = Daemon {
         install: install(host, service, &running),

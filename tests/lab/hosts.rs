@@ -36,7 +36,7 @@ pub(crate) fn snapshot(host: &Machine) -> String {
          -o -printf '%p %y %m %U:%G %s %l %T@ %C@\\n' | sort -u"
     );
     let docker = "stat -c '%n %A %u:%g' /var/lib/docker /run/docker.sock; docker images -aq; docker ps -aq; \
-         docker volume ls -q; docker network ls -q; docker info | grep -v -e Goroutines -e 'File Descr' -e 'System Time'";
+         docker volume ls -q; docker network ls -q; docker info | grep -v -e Goroutines -e 'File Descr' -e 'System Time' -e Runtimes";
     host.ok(&format!("{files}; {docker}; systemctl list-units --all --plain --no-legend | sort"))
 }
 

@@ -108,3 +108,17 @@ fn without_its_folder_there_is_a_file_and_then_none() {
     assert_eq!(containers(&host), running);
     same(&before, &content(&host), "the rollback is not exact");
 }
+
+#[test]
+fn behind_a_link_for_its_folder_the_file_is_made_there() {
+    let host = Machine::host("bookworm");
+    host.ok("mv /etc/docker /etc/site && ln -s site /etc/docker");
+    let before = content(&host);
+    says(&seaworthy(&host, "plan", 2).stdout, &["# new file /etc/site/daemon.json"]);
+    seaworthy(&host, "apply --yes", 0);
+    assert_eq!(host.ok("readlink /etc/docker"), "site");
+    assert_eq!(verdict(&host, "daemon.icc"), "pass");
+    says(&seaworthy(&host, "apply --yes", 0).stdout, &["nothing to do"]);
+    seaworthy(&host, "rollback --yes", 0);
+    same(&before, &content(&host), "the rollback is not exact");
+}

@@ -108,3 +108,23 @@ fn without_systemd_files_are_written_and_the_rest_is_said() {
     same(&before, &content(&host), "the rollback is not exact");
     assert_eq!((daemon(&host), runs(&host).len()), (process, 1));
 }
+
+/// The socket's mode is changed in place and kept by a drop-in, here in a folder that is a link; nothing restarts.
+#[test]
+fn the_socket_s_mode_is_changed_in_place_and_kept() {
+    let host = Machine::host("trixie");
+    host.write_file("/etc/site.d/mode.conf", "[Socket]\nSocketMode=0666\n");
+    host.ok("ln -s /etc/site.d /etc/systemd/system/docker.socket.d && systemctl daemon-reload");
+    host.ok("systemctl stop docker.service && systemctl restart docker.socket && systemctl start docker.service");
+    let (before, process) = (content(&host), daemon(&host));
+    assert_eq!(host.ok("stat -c %a /run/docker.sock"), "666");
+    let socket = "--check file.docker-socket-mode";
+    seaworthy(&host, &format!("apply --yes --accept docker-socket-mode {socket}"), 0);
+    assert_eq!(host.ok("stat -c %a /run/docker.sock"), "660");
+    assert_eq!(host.ok("systemctl show -p SocketMode --value docker.socket"), "0660");
+    says(&seaworthy(&host, &format!("audit {socket}"), 0).stdout, &["1 pass"]);
+    seaworthy(&host, "rollback --yes", 0);
+    assert_eq!(host.ok("systemctl show -p SocketMode --value docker.socket"), "0666");
+    same(&before, &content(&host), "the rollback is not exact");
+    assert_eq!(daemon(&host), process);
+}

@@ -9,6 +9,7 @@ mod hosts_config;
 mod hosts_daemon;
 mod hosts_flags;
 mod hosts_fresh;
+mod hosts_guided;
 mod hosts_killed;
 mod hosts_plans;
 mod hosts_root;
