@@ -27,6 +27,11 @@ fn enabled(host: &dyn Host) -> Option<u32> {
     answer.stdout.lines().find_map(|line| line.strip_prefix("enabled ")?.trim().parse().ok())
 }
 
+/// Whether the kernel takes no change of its rules until the next boot.
+pub(super) fn locked(host: &dyn Host) -> bool {
+    enabled(host) == Some(2)
+}
+
 /// Path and permissions of a rule that is a watch, in either spelling.
 fn watch(rule: &str) -> Option<(String, String)> {
     let words: Vec<_> = rule.split_whitespace().collect();
@@ -136,7 +141,7 @@ pub(super) fn unload(
     earlier: &[String],
     restore: bool,
 ) -> Result<Vec<String>> {
-    if enabled(host.as_host()) == Some(2) {
+    if locked(host.as_host()) {
         return Ok(vec!["the kernel keeps the audit rules until the next boot".into()]);
     }
     let mut wanted = kernel(host.as_host())?;

@@ -47,6 +47,8 @@ pub struct RollbackOutcome {
     pub restored: Vec<PathBuf>,
     /// What stays, in sentences.
     pub notes: Vec<String>,
+    /// Audit rules stay in the kernel until then.
+    pub reboot_required: bool,
 }
 
 /// The end of a rollback.
@@ -113,6 +115,7 @@ pub fn rollback(
     }
     finish(undone, &journal, &run, &mut outcome)?;
     outcome.notes.extend(draft.notes);
+    outcome.reboot_required = draft.audit.is_some() && !host.offline() && audit_rules::locked(host.as_host());
     Ok(outcome)
 }
 

@@ -60,7 +60,7 @@ pub(super) fn run(args: &Rollback, global: &Global, ui: &mut Ui) -> Result<u8> {
         held: Vec::new(),
         pending: Vec::new(),
         restart_required: false,
-        reboot_required: false,
+        reboot_required: outcome.reboot_required,
         not_reverted: outcome.notes.iter().map(|n| Rest { check: outcome.run.clone(), reason: n.clone() }).collect(),
         diff: draft.changes.iter().map(DiffPart::of).collect(),
     };
