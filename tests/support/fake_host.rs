@@ -226,7 +226,7 @@ impl FakeHost {
     }
 
     /// Reads the units as they are on disk.
-    pub(super) fn reload_units(&mut self) {
+    pub(crate) fn reload_units(&mut self) {
         self.unit_read = self.read_unit("docker.service");
         self.socket_read = self.read_unit("docker.socket");
     }
