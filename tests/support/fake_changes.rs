@@ -120,7 +120,7 @@ impl HostMut for FakeHost {
         if self.files.contains_key(path) {
             return Err(Error::from(ErrorKind::AlreadyExists));
         }
-        let stat = Stat { mtime: self.clock / 1000, ..stat(FileKind::File, 0o600) };
+        let stat = Stat { mtime: self.clock / 1000, dev: self.device(path), ..stat(FileKind::File, 0o600) };
         self.files.insert(path.into(), FakeNode { stat, bytes: Vec::new(), xattrs: Vec::new() });
         Ok(())
     }
@@ -190,7 +190,8 @@ impl HostMut for FakeHost {
         if self.files.contains_key(path) {
             return Err(Error::from(ErrorKind::AlreadyExists));
         }
-        let node = FakeNode { stat: stat(FileKind::Dir, mode), bytes: Vec::new(), xattrs: Vec::new() };
+        let stat = Stat { dev: self.device(path), ..stat(FileKind::Dir, mode) };
+        let node = FakeNode { stat, bytes: Vec::new(), xattrs: Vec::new() };
         self.files.insert(path.into(), node);
         Ok(())
     }

@@ -143,15 +143,22 @@ impl FakeHost {
 
     fn mkdir_all(&mut self, path: &Path) {
         for dir in path.ancestors() {
-            let node = FakeNode { stat: stat(FileKind::Dir, 0o755), bytes: Vec::new(), xattrs: Vec::new() };
-            self.files.entry(dir.into()).or_insert(node);
+            let stat = Stat { dev: self.device(dir), ..stat(FileKind::Dir, 0o755) };
+            self.files.entry(dir.into()).or_insert(FakeNode { stat, bytes: Vec::new(), xattrs: Vec::new() });
         }
     }
 
     /// Puts a file there, made if it is missing.
     pub(crate) fn write(&mut self, path: &str, mode: u32, text: &str) {
-        let node = Node { stat: Some(stat(FileKind::File, mode)), content: Some(text.into()), ..Node::default() };
+        let stat = Stat { dev: self.device(Path::new(path)), ..stat(FileKind::File, mode) };
+        let node = Node { stat: Some(stat), content: Some(text.into()), ..Node::default() };
         self.add(Path::new(path), &node);
+    }
+
+    /// The device of the nearest directory above a path.
+    pub(super) fn device(&self, path: &Path) -> String {
+        let above = path.ancestors().skip(1).find_map(|dir| self.files.get(dir));
+        above.map_or("8:1".into(), |node| node.stat.dev.clone())
     }
 
     /// The text of a file.
