@@ -43,6 +43,8 @@ pub(crate) fn host(scenario: &Scenario) -> Checked<FakeHost> {
     for (path, file) in &over.files {
         lay(&mut host, Path::new(path), file, age)?;
     }
+    // augenrules reads rules.d alone.
+    host.augenrules = host.files.contains_key(Path::new("/etc/audit/rules.d"));
     if !over.written_later && host.docker.active == "active" {
         let pid = host.docker.pid;
         host.settle(pid);

@@ -77,6 +77,7 @@ impl FakeHost {
         let known: Vec<PathBuf> = self.files.keys().cloned().collect();
         self.write("/usr/sbin/auditctl", 0o755, "elf");
         self.write("/etc/audit/rules.d/audit.rules", 0o640, "-D\n-b 8192\n");
+        self.augenrules = true;
         self.installed = self.files.keys().filter(|path| !known.contains(path)).cloned().collect();
         let answer = |text: &str| Some(Answer { stdout: text.into(), ..Answer::default() });
         let unit = "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\nFragmentPath=/usr/lib/systemd/system/auditd.service\n";

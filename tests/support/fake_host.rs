@@ -67,7 +67,7 @@ pub(crate) struct FakeHost {
     pub(super) dead: bool,
     pub(super) jobs: Vec<(i64, Job)>,
     /// What an installed package brought; it stays on rollback.
-    pub(super) installed: Vec<PathBuf>,
+    pub(crate) installed: Vec<PathBuf>,
     /// docker.service and docker.socket as systemd has read them.
     pub(super) unit_read: Read,
     pub(super) socket_read: Read,
