@@ -66,29 +66,37 @@ pub(super) fn apply(context: &Context<'_>, draft: &mut Draft, entry: &Entry, fin
 /// Gives a daemon setting a value (`None`: takes it away) where it is set now.
 fn set(context: &Context<'_>, draft: &mut Draft, check: &str, key: &str, value: Option<&Value>) -> Result<()> {
     let setting = context.facts.daemon.setting(key);
-    if setting.next.as_ref().ok() == value && value.is_some() {
-        return Ok(());
-    }
+    let good = setting.next.as_ref().ok() == value && value.is_some();
     match &setting.origin {
-        Origin::Flag(place) => set_flag(context, draft, check, key, value, place),
-        Origin::Default if value.is_none() => Ok(()),
-        Origin::Default | Origin::File => {
-            let file = context.facts.daemon.config_real_path.clone();
-            let old = draft.text(context.base, &file)?.unwrap_or_default();
-            let broken = |e: daemon_json::ReadError| {
-                Failure::new(format!("{} cannot be edited", file.display())).because(e).host("unchanged")
-            };
-            let before = daemon_json::read(&old).map_err(broken)?.get(key).cloned();
-            let new = match value {
-                Some(value) => daemon_json::set(&old, key, value).map_err(broken)?,
-                None => daemon_json::remove(&old, key).map_err(broken)?,
-            };
-            if before.as_ref() != value {
-                draft.key(check, &file, key, before);
+        Origin::Flag(place) => {
+            if !good {
+                set_flag(context, draft, check, key, value, place)?;
             }
-            draft.write(context.base, check, &file, 0o644, new)
+            // In both places the next start fails, whatever the values: the flag alone stays.
+            if setting.conflict { set_key(context, draft, check, key, None) } else { Ok(()) }
         }
+        Origin::Default if value.is_none() => Ok(()),
+        Origin::Default | Origin::File if good => Ok(()),
+        Origin::Default | Origin::File => set_key(context, draft, check, key, value),
     }
+}
+
+/// Gives a key of daemon.json a value, or takes it away.
+fn set_key(context: &Context<'_>, draft: &mut Draft, check: &str, key: &str, value: Option<&Value>) -> Result<()> {
+    let file = context.facts.daemon.config_real_path.clone();
+    let old = draft.text(context.base, &file)?.unwrap_or_default();
+    let broken = |e: daemon_json::ReadError| {
+        Failure::new(format!("{} cannot be edited", file.display())).because(e).host("unchanged")
+    };
+    let before = daemon_json::read(&old).map_err(broken)?.get(key).cloned();
+    let new = match value {
+        Some(value) => daemon_json::set(&old, key, value).map_err(broken)?,
+        None => daemon_json::remove(&old, key).map_err(broken)?,
+    };
+    if before.as_ref() != value {
+        draft.key(check, &file, key, before);
+    }
+    draft.write(context.base, check, &file, 0o644, new)
 }
 
 fn set_flag(
@@ -102,6 +110,8 @@ fn set_flag(
     let Some(known) = keys::find(key) else { return Ok(()) };
     let text = match value {
         Some(Value::String(text)) => Some(text.clone()),
+        // A flag that repeats says nothing by not being there.
+        Some(Value::Array(all)) if all.is_empty() => None,
         Some(other) => Some(other.to_string()),
         None => None,
     };

@@ -50,6 +50,9 @@ pub(crate) struct Scenario {
     /// The way back hurts as well and has to be forced.
     #[serde(default)]
     pub(crate) rollback_force: bool,
+    /// The host cannot be brought back: what it was would not start.
+    #[serde(default)]
+    pub(crate) rollback_fails: bool,
     /// The plan with this check alone.
     #[serde(default)]
     pub(crate) diff: String,

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use seaworthy::audit::Disruption;
 use seaworthy::catalog::{Catalog, Edit, Entry};
-use seaworthy::facts::Facts;
+use seaworthy::facts::{Facts, keys};
 use seaworthy::plan::{Act, FileChange, FileState, Plan, Undo};
+use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
 
 use crate::Checked;
@@ -30,9 +31,13 @@ fn text(state: &FileState) -> &str {
 /// Every line that a plan changes names a key or an object of one of its checks.
 pub(crate) fn only_its_own(plan: &Plan, catalog: &Catalog, facts: &Facts) -> Checked {
     let entries: Vec<&Entry> = plan.accepted.iter().filter_map(|slug| catalog.get(slug)).collect();
-    let names: BTreeSet<String> = entries.iter().flat_map(|entry| names(entry, facts)).collect();
+    let mut general: BTreeSet<String> = entries.iter().flat_map(|entry| names(entry, facts)).collect();
+    // What comes with this plan may have to be watched.
+    general.extend(changes(plan).map(|change| change.path.display().to_string()));
     for change in changes(plan) {
         let (before, after) = (text(&change.before), text(&change.after));
+        let mut names = general.clone();
+        names.extend(inner(&general, after));
         let diff = TextDiff::from_lines(before, after);
         let of = |tag: ChangeTag| -> Vec<&str> {
             let some = diff.iter_all_changes().filter(|one| one.tag() == tag).map(|one| one.value());
@@ -45,7 +50,9 @@ pub(crate) fn only_its_own(plan: &Plan, catalog: &Catalog, facts: &Facts) -> Che
                 // A comma, an end of line or a brace moves when a neighbour comes or goes.
                 let bare = |line: &str| line.trim_end_matches([',', '}']).trim_end().to_owned();
                 let moved = others.iter().any(|other| bare(other) == bare(line));
-                if !named && !moved && !frame(&change.path, line) {
+                // A line that holds several keys changes as a whole.
+                let shared = removed.len() == added.len() && others.iter().any(|o| names.iter().any(|n| o.contains(n)));
+                if !named && !moved && !shared && !frame(&change.path, line) {
                     return Err(format!("{}: a line of someone else's changes: `{line}`", change.path.display()));
                 }
             }
@@ -60,12 +67,7 @@ fn names(entry: &Entry, facts: &Facts) -> Vec<String> {
         match edit {
             Edit::DaemonSetting { key, .. } | Edit::DaemonSettingRemove { key } => {
                 names.push(format!("\"{key}\""));
-                // As a flag a list is in the singular.
-                names.push(format!("--{key}"));
-                names.push(format!("--{}", key.replace("registries", "registry").trim_end_matches('s')));
-                if key == "debug" {
-                    names.push("-D".into());
-                }
+                names.extend(keys::find(key).into_iter().flat_map(|key| key.flags).map(|flag| (*flag).to_owned()));
             }
             Edit::AuditWatch { object, .. } | Edit::FileAccess { object, .. } => {
                 for located in facts.objects.get(object).into_iter().flatten().flatten() {
@@ -73,8 +75,6 @@ fn names(entry: &Entry, facts: &Facts) -> Vec<String> {
                     names.extend(located.aliases.iter().map(|alias| alias.display().to_string()));
                     names.extend(located.path.parent().map(|dir| format!("d {} ", dir.display())));
                 }
-                // It may come with this plan.
-                names.push("/etc/docker".into());
                 names.push("SocketMode".into());
                 names.push("SocketUser".into());
                 names.push("SocketGroup".into());
@@ -84,6 +84,22 @@ fn names(entry: &Entry, facts: &Facts) -> Vec<String> {
         }
     }
     names
+}
+
+/// Keys of the objects that are written as values, `"nofile"` in `default-ulimits`.
+fn inner(names: &BTreeSet<String>, after: &str) -> Vec<String> {
+    fn collect(value: &Value, into: &mut Vec<String>) {
+        for (key, value) in value.as_object().into_iter().flatten() {
+            into.push(format!("\"{key}\""));
+            collect(value, into);
+        }
+    }
+    let Ok(Value::Object(all)) = serde_json::from_str(after.trim_start_matches('\u{feff}')) else { return Vec::new() };
+    let mut found = Vec::new();
+    for (_, value) in all.iter().filter(|(key, _)| names.contains(&format!("\"{key}\""))) {
+        collect(value, &mut found);
+    }
+    found
 }
 
 /// What a new file of ours, or a new object, begins and ends with.

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use seaworthy::apply::{ApplyOptions, Deadlines, RollbackOptions, Silent, Store, Who, apply, rollback};
 use seaworthy::audit::{Applicability, Finding, Verdict};
 use seaworthy::catalog::words::hazard_name;
 use seaworthy::catalog::{Catalog, Entry};
 use seaworthy::error::Failure;
-use seaworthy::host::{Host, Query};
+use seaworthy::host::{Host, HostMut, Query};
 use seaworthy::plan::edit::daemon_json;
-use seaworthy::plan::{Choice, Plan};
+use seaworthy::plan::{Act, Choice, Plan};
 use seaworthy::policy::Policy;
 use serde_json::Value;
 use similar::TextDiff;
@@ -32,13 +33,15 @@ pub(crate) fn check(catalog: &Catalog, file: &str, scenario: &Scenario, bless: b
     let question = Question { entries: &all, policy: &policy };
     let mut host = world::host(scenario)?;
     let (overall, _) = question.plan(&host, automatic())?;
-    let own: Vec<&Finding> = overall.findings.iter().filter(|f| f.check == entry.id).collect();
+    // What it would hurt alone: in the whole plan live-restore may go first.
+    let alone = Question { entries: &[entry], ..question };
+    let (by_itself, _) = alone.plan(&host, automatic())?;
+    let own: Vec<&Finding> = by_itself.findings.iter().collect();
     verdict(scenario, &own)?;
     let held = own.iter().any(|f| f.applicability == Some(Applicability::Ask)) && !scenario.accept;
-    let alone = [entry];
     let only = Choice::Only(BTreeSet::from([entry.id.clone()]));
     let (question_of_plan, choice) =
-        if held { (Question { entries: &alone, ..question }, automatic()) } else { (question, only.clone()) };
+        if held { (alone, automatic()) } else { (question, only.clone()) };
     let (planned, facts) = question_of_plan.plan(&host, choice)?;
     let text = document(&planned.plan, &facts);
     if !bless && text != scenario.diff {
@@ -53,14 +56,24 @@ pub(crate) fn check(catalog: &Catalog, file: &str, scenario: &Scenario, bless: b
     lines::disruption(&plan, &host)?;
     let before = (host.state(), in_force(&host));
     let run = carry_out(&mut host, &question, &plan)?;
+    // A reload takes a moment, and nobody waits for it.
+    host.sleep(Duration::from_secs(5));
     after(scenario, entry, &overall.findings, &question.audit(&host))?;
     let (second, facts) = question.plan(&host, only)?;
     if !second.plan.is_empty() {
         return Err(format!("a second plan is not empty:\n{}", document(&second.plan, &facts)));
     }
     take_back(&mut host, &run, scenario)?;
+    if scenario.rollback_fails {
+        return Ok(text);
+    }
+    host.sleep(Duration::from_secs(5));
     if host.state() != before.0 {
         return Err(format!("rollback is not exact:{}", differences(&before.0, &host)));
+    }
+    if !plan.steps.iter().any(|step| matches!(step.act, Act::File(_))) {
+        // A restart or a start alone cannot be taken back.
+        return Ok(text);
     }
     let (now, before) = (in_force(&host), before.1);
     let before = if host.installed.is_empty() { before } else { without_auditd(&before) };
@@ -166,6 +179,9 @@ fn take_back(host: &mut FakeHost, run: &str, scenario: &Scenario) -> Checked {
         return Err("the way back did not have to be forced".into());
     }
     let done = rollback(host, &store, run, &options(scenario.rollback_force), &mut Silent);
+    if scenario.rollback_fails {
+        return done.map_or(Ok(()), |_| Err("the way back was not expected to work".into()));
+    }
     done.map(|_| ()).map_err(|failure| told("rollback", &failure))
 }
 
@@ -189,7 +205,10 @@ fn told(what: &str, failure: &Failure) -> String {
 fn in_force(host: &FakeHost) -> String {
     let mut lines = vec![format!("docker.service {}", host.docker.active)];
     if host.docker.active == "active" {
-        for answer in host.engine("/run/docker.sock".as_ref(), &["/info".into(), "/networks/bridge".into()]) {
+        let mut paths = vec!["/info".to_owned()];
+        // With containers the bridge keeps its options through every restart.
+        paths.extend((host.docker.running() == 0).then(|| "/networks/bridge".to_owned()));
+        for answer in host.engine("/run/docker.sock".as_ref(), &paths) {
             lines.push(answer.map_or_else(|e| format!("{e:?}"), |value| format!("{value:#}")));
         }
     }

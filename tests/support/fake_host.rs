@@ -220,7 +220,7 @@ impl FakeHost {
         self.reload_units();
         let gone = self.docker.pid;
         let containers = std::mem::take(&mut self.docker.containers);
-        self.docker.flags = flags(&self.argv());
+        self.read_flags();
         let text = self.config();
         self.docker.start(self.clock, text.as_deref());
         self.docker.started = 1;
@@ -236,6 +236,14 @@ impl FakeHost {
     pub(crate) fn reload_units(&mut self) {
         self.unit_read = self.read_unit("docker.service");
         self.socket_read = self.read_unit("docker.socket");
+    }
+
+    /// Reads the command line as a start does.
+    fn read_flags(&mut self) {
+        let mut flags = flags(&self.argv());
+        let other = flags.remove("config-file").and_then(|file| Some(PathBuf::from(file.as_str()?)));
+        self.config_path = other.unwrap_or_else(|| "/etc/docker/daemon.json".into());
+        self.docker.flags = flags;
     }
 
     fn config(&self) -> Option<Vec<u8>> {
@@ -276,7 +284,7 @@ impl FakeHost {
         };
         let plain = |(path, node): (&PathBuf, &FakeNode)| {
             let mut node = node.clone();
-            node.stat.mtime = 0;
+            (node.stat.mtime, node.stat.size) = (0, 0);
             (path.clone(), node)
         };
         self.files.iter().filter(|(path, _)| !own(path)).map(plain).collect()
@@ -300,7 +308,8 @@ impl FakeHost {
             match job {
                 Job::Stop => self.docker.stop(),
                 Job::Start => {
-                    self.docker.flags = flags(&self.argv());
+                    self.read_flags();
+                    let text = self.config();
                     self.docker.start(self.clock, text.as_deref());
                 }
                 Job::Reload => self.docker.reload(text.as_deref()),
