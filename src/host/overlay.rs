@@ -62,7 +62,9 @@ impl<'a> Overlay<'a> {
     fn with_drop_ins(&self, unit: &str, mut answer: Answer) -> Answer {
         let dir = Path::new("/etc/systemd/system").join(format!("{unit}.d"));
         let new = self.files.keys().filter(|path| {
-            path.parent() == Some(&dir) && path.extension().is_some_and(|e| e == "conf") && self.base.stat(path).is_err()
+            path.parent() == Some(&dir)
+                && path.extension().is_some_and(|e| e == "conf")
+                && self.base.stat(path).is_err()
         });
         let new: String = new.map(|path| format!(" {}", path.display())).collect();
         if !new.is_empty() {

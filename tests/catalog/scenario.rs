@@ -40,8 +40,7 @@ pub(crate) fn check(catalog: &Catalog, file: &str, scenario: &Scenario, bless: b
     verdict(scenario, &own)?;
     let held = own.iter().any(|f| f.applicability == Some(Applicability::Ask)) && !scenario.accept;
     let only = Choice::Only(BTreeSet::from([entry.id.clone()]));
-    let (question_of_plan, choice) =
-        if held { (alone, automatic()) } else { (question, only.clone()) };
+    let (question_of_plan, choice) = if held { (alone, automatic()) } else { (question, only.clone()) };
     let (planned, facts) = question_of_plan.plan(&host, choice)?;
     let text = document(&planned.plan, &facts);
     if !bless && text != scenario.diff {
@@ -240,7 +239,8 @@ fn differences(before: &[(std::path::PathBuf, crate::support::fake_host::FakeNod
         match now.iter().find(|(other, _)| other == path) {
             None => told += &format!("\n  {} is gone", path.display()),
             Some((_, other)) if other != node => {
-                let text = |node: &crate::support::fake_host::FakeNode| String::from_utf8_lossy(&node.bytes).into_owned();
+                let text =
+                    |node: &crate::support::fake_host::FakeNode| String::from_utf8_lossy(&node.bytes).into_owned();
                 told += &format!(
                     "\n  {} was {:?} {:?} is {:?} {:?}",
                     path.display(),

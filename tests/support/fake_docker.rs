@@ -297,7 +297,8 @@ impl FakeDocker {
         let seccomp = self.config.get("seccomp-profile").and_then(Value::as_str).filter(|name| !name.is_empty());
         let mut options = vec![format!("name=seccomp,profile={}", seccomp.unwrap_or(&self.builtin_seccomp))];
         options.extend(self.set("userns-remap").then(|| "name=userns".to_owned()));
-        options.extend((self.major >= 24 && self.set("no-new-privileges")).then(|| "name=no-new-privileges".to_owned()));
+        options
+            .extend((self.major >= 24 && self.set("no-new-privileges")).then(|| "name=no-new-privileges".to_owned()));
         options.extend(self.other_options.iter().cloned());
         base["SecurityOptions"] = options.into();
     }

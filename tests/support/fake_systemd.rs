@@ -73,7 +73,8 @@ impl FakeHost {
         }
         for file in std::iter::once(PathBuf::from(fragment)).chain(paths.clone()) {
             let text = path::read_text(self, &file).unwrap_or_default().replace("\\\n", " ");
-            for (key, value) in text.lines().filter(|line| !line.starts_with(['#', ';'])).filter_map(|l| l.split_once('='))
+            for (key, value) in
+                text.lines().filter(|line| !line.starts_with(['#', ';'])).filter_map(|l| l.split_once('='))
             {
                 read.take(key.trim(), value.trim());
             }
@@ -92,7 +93,8 @@ impl FakeHost {
             variables.extend(text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned));
         }
         let value = |name: &str| {
-            let mut all = variables.iter().filter_map(|line| line.split_once('=')).filter(|(key, _)| key.trim() == name);
+            let mut all =
+                variables.iter().filter_map(|line| line.split_once('=')).filter(|(key, _)| key.trim() == name);
             all.next_back().map(|(_, value)| value.trim().trim_matches(['"', '\'']).to_owned()).unwrap_or_default()
         };
         let mut words: Vec<String> = Vec::new();

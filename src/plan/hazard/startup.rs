@@ -4,8 +4,8 @@
 use serde_json::Value;
 
 use super::{Evidence, Situation, settings};
-use crate::facts::{Known, keys};
 use crate::facts::workload::Swarm;
+use crate::facts::{Known, keys};
 
 /// `userns-remap` with containers that cannot have it; contradictions between settings.
 pub(super) fn breaks_startup(subject: &Situation, evidence: &mut Evidence) {
