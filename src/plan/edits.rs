@@ -10,7 +10,7 @@ use crate::audit::{Finding, Verdict};
 use crate::catalog::{Edit, Entry, Object};
 use crate::error::{Failure, Result};
 use crate::facts::audit_rules::{OWN_RULES, OWN_TMPFILES, PLAIN_RULES};
-use crate::facts::{Facts, Located, Origin, Place, keys};
+use crate::facts::{Argument, Facts, Located, Origin, Place, keys};
 use crate::host::{Command, FileKind, Host, path};
 use crate::policy::Policy;
 
@@ -117,7 +117,7 @@ fn set_flag(
     };
     let boolean = known.shape == keys::Shape::Bool;
     if place.vendor {
-        return override_vendor(context, draft, check, known, text.as_deref());
+        return override_vendor(context, draft, check, known, text.as_deref(), place);
     }
     let file = path::resolve(context.base, &place.file).unwrap_or_else(|_| place.file.clone());
     let old = draft.text(context.base, &file)?.unwrap_or_default();
@@ -136,17 +136,15 @@ fn override_vendor(
     check: &str,
     key: &keys::Key,
     value: Option<&str>,
+    place: &Place,
 ) -> Result<()> {
     let file = Path::new(OWN_DROP_IN);
     let old = draft.text(context.base, file)?;
-    let argv = context.facts.daemon.next_argv.as_deref().unwrap_or_default();
-    let line =
-        argv.iter().filter(|a| a.place.variable.is_none()).map(|a| quoted(&a.text)).collect::<Vec<_>>().join(" ");
-    // Arguments from environment files keep coming from there: the variables are named again.
-    let mut variables: Vec<String> = argv.iter().filter_map(|a| a.place.variable.clone()).collect();
-    variables.dedup();
-    let names = variables.iter().map(|v| format!(" ${v}")).collect::<String>();
-    let full = old.clone().unwrap_or_else(|| format!("[Service]\nExecStart=\nExecStart={line}{names}\n"));
+    let command = match exec_start(&draft.text(context.base, &place.file)?.unwrap_or_default(), place.line) {
+        Some(command) => command,
+        None => rebuilt(context.facts.daemon.next_argv.as_deref().unwrap_or_default()),
+    };
+    let full = old.clone().unwrap_or_else(|| format!("[Service]\nExecStart=\nExecStart={command}\n"));
     let at =
         full.lines().position(|l| l.starts_with("ExecStart=") && l.len() > "ExecStart=".len()).map_or(0, |i| i + 1);
     let boolean = key.shape == keys::Shape::Bool;
@@ -154,6 +152,27 @@ fn override_vendor(
         .ok_or_else(|| Failure::new(format!("{OWN_DROP_IN}: the flag for {} cannot be edited", key.name)))?;
     draft.lines(check, file, old.as_deref().unwrap_or_default(), &new);
     draft.write(context.base, check, file, 0o644, new)
+}
+
+/// The command of the `ExecStart=` at a line, as it is written: variables stay, those that are empty today too.
+fn exec_start(unit: &str, line: usize) -> Option<String> {
+    let mut lines = unit.lines().skip(line.checked_sub(1)?);
+    let mut command = lines.next()?.trim_start().strip_prefix("ExecStart=")?.to_owned();
+    while let Some(body) = command.strip_suffix('\\') {
+        let next = lines.by_ref().find(|line| !line.trim_start().starts_with(['#', ';']))?;
+        command = format!("{} {}", body.trim_end(), next.trim_start());
+    }
+    Some(command)
+}
+
+/// The command line put together again, where a variable of the unit holds the flag.
+fn rebuilt(argv: &[Argument]) -> String {
+    let line =
+        argv.iter().filter(|a| a.place.variable.is_none()).map(|a| quoted(&a.text)).collect::<Vec<_>>().join(" ");
+    // Arguments from environment files keep coming from there: the variables are named again.
+    let mut variables: Vec<String> = argv.iter().filter_map(|a| a.place.variable.clone()).collect();
+    variables.dedup();
+    line + &variables.iter().map(|v| format!(" ${v}")).collect::<String>()
 }
 
 fn quoted(word: &str) -> String {
