@@ -14,10 +14,11 @@ use super::io::At;
 use super::journal::{Journal, Op, Record};
 use super::service::{self, Container, DOCKER};
 use super::store::Run;
-use super::waiting::{Waiting, Wanted};
+use super::waiting::{AFTER_RELOAD, Waiting, Wanted};
 use crate::error::{Failure, Result};
-use crate::host::HostMut;
-use crate::plan::Plan;
+use crate::facts::keys;
+use crate::host::{Command, HostMut};
+use crate::plan::{Plan, Undo};
 
 /// What the services need once the files are back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub(super) struct Needs {
     pub(super) socket: bool,
     /// docker.service was reloaded with what goes.
     pub(super) reload: bool,
+    /// The same for keys other than live-restore.
+    pub(super) values: bool,
 }
 
 /// A copy of daemon.json with live-restore set; only ever in force for seconds, so its form does not matter. `None`:
@@ -37,6 +40,19 @@ pub(super) fn with_live_restore(text: &str, value: bool) -> Option<String> {
     let mut object: Map<String, Value> =
         if bare.trim().is_empty() { Map::new() } else { serde_json::from_str(bare).ok()? };
     object.insert("live-restore".into(), value.into());
+    serde_json::to_string_pretty(&object).ok().map(|text| text + "\n")
+}
+
+/// A copy of daemon.json in which each of the reloadable keys stands, with its default where nobody sets it. `None`: the
+/// text is not a JSON object.
+fn with_defaults<'k>(text: &str, keys: impl Iterator<Item = &'k str>) -> Option<String> {
+    let bare = text.trim_start_matches('\u{feff}');
+    let mut object: Map<String, Value> =
+        if bare.trim().is_empty() { Map::new() } else { serde_json::from_str(bare).ok()? };
+    // A null would be no value: dockerd reads it as if the key were not there.
+    for key in keys.filter(|key| keys::find(key).is_some_and(|known| known.reload) && !keys::default(key).is_null()) {
+        object.entry(key).or_insert_with(|| keys::default(key));
+    }
     serde_json::to_string_pretty(&object).ok().map(|text| text + "\n")
 }
 
@@ -66,7 +82,7 @@ impl<'a> DaemonUndo<'a, '_> {
     /// Brings daemon.json to its goal and the daemon to what it says.
     pub(super) fn undo(&mut self, needs: Needs) -> Result<()> {
         let here = service::systemd(self.host.as_host());
-        if !here || !(needs.restart || needs.reload) {
+        if !here || needs == Needs::default() {
             return self.exact();
         }
         let was = self.journal.before().map(|before| before.active.clone()).unwrap_or_default();
@@ -84,10 +100,31 @@ impl<'a> DaemonUndo<'a, '_> {
         }
         if needs.restart && !self.restarted() {
             self.restart(needs.socket)?;
-        } else if self.live_restore_goes() {
-            self.set_live_restore(false)?;
+        } else {
+            if self.live_restore_goes() {
+                self.set_live_restore(false)?;
+            }
+            if needs.values && !needs.restart {
+                self.old_values()?;
+            }
         }
         self.exact()
+    }
+
+    /// Reloads the values that reloadable keys had, those that nobody had set included: written out, they hold.
+    fn old_values(&mut self) -> Result<()> {
+        let Some(goal) = self.goal else { return Ok(()) };
+        let access = goal.image.access().unwrap_or(Access { mode: 0o644, uid: 0, gid: 0 });
+        let set = self.plan.parts.iter().filter(|part| part.path == goal.path).filter_map(|part| match &part.undo {
+            Undo::DaemonKey { key, .. } => Some(key.as_str()),
+            _ => None,
+        });
+        let Some(text) = with_defaults(&goal.text(), set) else { return Ok(()) };
+        goal.write(self.host, self.run, self.journal, text.as_bytes(), access)?;
+        self.note(Record::Intent { op: Op::Reload });
+        service::command(self.host, &Command::Reload(DOCKER.into()))?;
+        self.host.sleep(AFTER_RELOAD);
+        Ok(())
     }
 
     /// The restart of this rollback was already seen through, by a process that died afterwards.
@@ -243,6 +280,14 @@ impl<'a> DaemonUndo<'a, '_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_not_set_is_written_out() {
+        let text = with_defaults("{\"dns\": [], \"live-restore\": true}", ["debug", "icc", "live-restore"].into_iter());
+        let value: Value = serde_json::from_str(&text.unwrap()).unwrap();
+        assert_eq!(value, serde_json::json!({"dns": [], "live-restore": true, "debug": false}));
+        assert_eq!(with_defaults("[]", [].into_iter()), None);
+    }
 
     #[test]
     fn the_transient_copy_keeps_every_other_key() {

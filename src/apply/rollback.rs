@@ -244,7 +244,7 @@ fn undo(
         done.errors.push(Failure::new("docker.service was left as it runs"));
         return done;
     }
-    if draft.needs.restart || draft.needs.reload {
+    if draft.needs != Needs::default() {
         progress.step("bring docker.service back");
     }
     let waiting = Waiting { socket: &plan.target.socket, deadlines, interrupt: None, progress };

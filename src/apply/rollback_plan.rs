@@ -104,6 +104,9 @@ pub(super) fn draft(
                 draft.audit = Some(partial::watches(plan, check));
             }
             Op::DaemonReload if concerns(&|act| *act == Act::DaemonReload) => draft.daemon_reload = true,
+            Op::Run { command: done @ Command::Reload(_) } if concerns(&|act| *act == Act::Run(done.clone())) => {
+                draft.needs.values = true;
+            }
             Op::Run { command } => draft.service(journal, plan, command, check),
             _ => {}
         }
@@ -202,7 +205,7 @@ impl RollbackPlan {
         }
         if self.needs.restart {
             actions.push(Command::Restart(DOCKER.into()));
-        } else if self.needs.reload {
+        } else if self.needs.reload || self.needs.values {
             actions.push(Command::Reload(DOCKER.into()));
         }
         if self.audit.is_some() {

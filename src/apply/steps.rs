@@ -11,7 +11,7 @@ use super::prepare::{about_content, changes, validate};
 use super::replace::{self, Content, access_images, dir_images, replaceable};
 use super::run::Engine;
 use super::service::{self, Container, DOCKER, command, systemd};
-use super::waiting::{Waiting, Wanted};
+use super::waiting::{AFTER_RELOAD, Waiting, Wanted};
 use crate::error::{Failure, Result};
 use crate::host::{Command, Host};
 use crate::plan::{Act, FileChange, FileState, Step};
@@ -153,6 +153,10 @@ impl Engine<'_, '_> {
         command(self.host, what)?;
         match what {
             Command::Start(unit) => self.waiting(|waiting, host| waiting.started(host, unit)),
+            Command::Reload(_) => {
+                self.host.sleep(AFTER_RELOAD);
+                Ok(())
+            }
             _ => Ok(()),
         }
     }

@@ -16,6 +16,10 @@ use crate::host::{Command, Host, HostMut};
 
 const POLL: Duration = Duration::from_millis(500);
 
+/// `ExecReload=` is a SIGHUP and returns at once; dockerd reads its file a moment later. Most keys show nowhere, so
+/// there is nothing to poll.
+pub(super) const AFTER_RELOAD: Duration = Duration::from_secs(2);
+
 /// How long things may take, in seconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadlines {

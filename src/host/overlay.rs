@@ -58,6 +58,24 @@ impl<'a> Overlay<'a> {
         walk_parent(path, |at| Ok(self.link(at))).unwrap_or_else(|_| path.to_owned())
     }
 
+    /// A unit as systemd will show it once it has read the drop-ins that are new here.
+    fn with_drop_ins(&self, unit: &str, mut answer: Answer) -> Answer {
+        let dir = Path::new("/etc/systemd/system").join(format!("{unit}.d"));
+        let new = self.files.keys().filter(|path| {
+            path.parent() == Some(&dir)
+                && path.extension().is_some_and(|e| e == "conf")
+                && self.base.stat(path).is_err()
+        });
+        let new: String = new.map(|path| format!(" {}", path.display())).collect();
+        if !new.is_empty() {
+            let known = answer.stdout.lines().find_map(|line| line.strip_prefix("DropInPaths=")).unwrap_or_default();
+            // The last line with a key counts.
+            let line = format!("DropInPaths={}\n", format!("{known}{new}").trim());
+            answer.stdout.push_str(&line);
+        }
+        answer
+    }
+
     /// What a path is stored on when it is new: the device of the nearest directory above it.
     fn device(&self, path: &Path) -> String {
         path.ancestors().skip(1).find_map(|dir| self.base.stat(dir).ok()).map(|stat| stat.dev).unwrap_or_default()
@@ -135,7 +153,11 @@ impl Host for Overlay<'_> {
     }
 
     fn ask(&self, query: &Query) -> io::Result<Answer> {
-        self.base.ask(query)
+        let answer = self.base.ask(query)?;
+        Ok(match query {
+            Query::UnitShow(unit) => self.with_drop_ins(unit, answer),
+            _ => answer,
+        })
     }
 
     fn engine(&self, socket: &Path, paths: &[String]) -> Vec<Result<Value, EngineError>> {

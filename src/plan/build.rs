@@ -280,9 +280,26 @@ fn settings(entry: &Entry) -> impl Iterator<Item = &str> {
     })
 }
 
+/// The settings of the daemon that an entry changes here: it may write several, some of which are good already.
+fn changed_settings<'e>(facts: &'e Facts, entry: &'e Entry) -> impl Iterator<Item = &'e str> {
+    entry.remediation.edits.iter().filter_map(|edit| {
+        let (key, value) = match edit {
+            Edit::DaemonSetting { key, value } => (key, value.as_ref()),
+            Edit::DaemonSettingRemove { key } => (key, None),
+            _ => return None,
+        };
+        let setting = facts.daemon.setting(key);
+        let good = value.is_some() && setting.next.as_ref().ok() == value && !setting.conflict;
+        (!good).then_some(key.as_str())
+    })
+}
+
 /// What a fix interrupts: a restart, unless the key is one that dockerd reloads and it is set in daemon.json.
 fn disruption(facts: &Facts, entry: &Entry) -> Disruption {
-    let each = settings(entry).map(|key| {
+    let changed: Vec<&str> = changed_settings(facts, entry).collect();
+    // Nothing left to write: what waits for a restart is judged by all that it writes.
+    let keys = if changed.is_empty() { settings(entry).collect() } else { changed };
+    let each = keys.into_iter().map(|key| {
         let flag = matches!(facts.daemon.setting(key).origin, Origin::Flag(_));
         let reload = keys::find(key).is_some_and(|k| k.reload) && !flag;
         if reload { Disruption::Reload } else { Disruption::RestartDaemon }

@@ -10,7 +10,7 @@ use crate::audit::{Finding, Verdict};
 use crate::catalog::{Edit, Entry, Object};
 use crate::error::{Failure, Result};
 use crate::facts::audit_rules::{self, OWN_RULES, OWN_TMPFILES, PLAIN_RULES};
-use crate::facts::{Facts, Located, Origin, Place, keys};
+use crate::facts::{Argument, Facts, Located, Origin, Place, keys};
 use crate::host::{Command, FileKind, Host, path};
 use crate::policy::Policy;
 
@@ -67,29 +67,37 @@ pub(super) fn apply(context: &Context<'_>, draft: &mut Draft, entry: &Entry, fin
 /// Gives a daemon setting a value (`None`: takes it away) where it is set now.
 fn set(context: &Context<'_>, draft: &mut Draft, check: &str, key: &str, value: Option<&Value>) -> Result<()> {
     let setting = context.facts.daemon.setting(key);
-    if setting.next.as_ref().ok() == value && value.is_some() {
-        return Ok(());
-    }
+    let good = setting.next.as_ref().ok() == value && value.is_some();
     match &setting.origin {
-        Origin::Flag(place) => set_flag(context, draft, check, key, value, place),
-        Origin::Default if value.is_none() => Ok(()),
-        Origin::Default | Origin::File => {
-            let file = context.facts.daemon.config_real_path.clone();
-            let old = draft.text(context.base, &file)?.unwrap_or_default();
-            let broken = |e: daemon_json::ReadError| {
-                Failure::new(format!("{} cannot be edited", file.display())).because(e).host("unchanged")
-            };
-            let before = daemon_json::read(&old).map_err(broken)?.get(key).cloned();
-            let new = match value {
-                Some(value) => daemon_json::set(&old, key, value).map_err(broken)?,
-                None => daemon_json::remove(&old, key).map_err(broken)?,
-            };
-            if before.as_ref() != value {
-                draft.key(check, &file, key, before);
+        Origin::Flag(place) => {
+            if !good {
+                set_flag(context, draft, check, key, value, place)?;
             }
-            draft.write(context.base, check, &file, 0o644, new)
+            // In both places the next start fails, whatever the values: the flag alone stays.
+            if setting.conflict { set_key(context, draft, check, key, None) } else { Ok(()) }
         }
+        Origin::Default if value.is_none() => Ok(()),
+        Origin::Default | Origin::File if good => Ok(()),
+        Origin::Default | Origin::File => set_key(context, draft, check, key, value),
     }
+}
+
+/// Gives a key of daemon.json a value, or takes it away.
+fn set_key(context: &Context<'_>, draft: &mut Draft, check: &str, key: &str, value: Option<&Value>) -> Result<()> {
+    let file = context.facts.daemon.config_real_path.clone();
+    let old = draft.text(context.base, &file)?.unwrap_or_default();
+    let broken = |e: daemon_json::ReadError| {
+        Failure::new(format!("{} cannot be edited", file.display())).because(e).host("unchanged")
+    };
+    let before = daemon_json::read(&old).map_err(broken)?.get(key).cloned();
+    let new = match value {
+        Some(value) => daemon_json::set(&old, key, value).map_err(broken)?,
+        None => daemon_json::remove(&old, key).map_err(broken)?,
+    };
+    if before.as_ref() != value {
+        draft.key(check, &file, key, before);
+    }
+    draft.write(context.base, check, &file, 0o644, new)
 }
 
 fn set_flag(
@@ -103,12 +111,14 @@ fn set_flag(
     let Some(known) = keys::find(key) else { return Ok(()) };
     let text = match value {
         Some(Value::String(text)) => Some(text.clone()),
+        // A flag that repeats says nothing by not being there.
+        Some(Value::Array(all)) if all.is_empty() => None,
         Some(other) => Some(other.to_string()),
         None => None,
     };
     let boolean = known.shape == keys::Shape::Bool;
     if place.vendor {
-        return override_vendor(context, draft, check, known, text.as_deref());
+        return override_vendor(context, draft, check, known, text.as_deref(), place);
     }
     let file = path::resolve(context.base, &place.file).unwrap_or_else(|_| place.file.clone());
     let old = draft.text(context.base, &file)?.unwrap_or_default();
@@ -127,17 +137,15 @@ fn override_vendor(
     check: &str,
     key: &keys::Key,
     value: Option<&str>,
+    place: &Place,
 ) -> Result<()> {
     let file = Path::new(OWN_DROP_IN);
     let old = draft.text(context.base, file)?;
-    let argv = context.facts.daemon.next_argv.as_deref().unwrap_or_default();
-    let line =
-        argv.iter().filter(|a| a.place.variable.is_none()).map(|a| quoted(&a.text)).collect::<Vec<_>>().join(" ");
-    // Arguments from environment files keep coming from there: the variables are named again.
-    let mut variables: Vec<String> = argv.iter().filter_map(|a| a.place.variable.clone()).collect();
-    variables.dedup();
-    let names: String = variables.iter().flat_map(|v| [" $", v.as_str()]).collect();
-    let full = old.clone().unwrap_or_else(|| format!("[Service]\nExecStart=\nExecStart={line}{names}\n"));
+    let command = match exec_start(&draft.text(context.base, &place.file)?.unwrap_or_default(), place.line) {
+        Some(command) => command,
+        None => rebuilt(context.facts.daemon.next_argv.as_deref().unwrap_or_default()),
+    };
+    let full = old.clone().unwrap_or_else(|| format!("[Service]\nExecStart=\nExecStart={command}\n"));
     let at =
         full.lines().position(|l| l.starts_with("ExecStart=") && l.len() > "ExecStart=".len()).map_or(0, |i| i + 1);
     let boolean = key.shape == keys::Shape::Bool;
@@ -145,6 +153,27 @@ fn override_vendor(
         .ok_or_else(|| Failure::new(format!("{OWN_DROP_IN}: the flag for {} cannot be edited", key.name)))?;
     draft.lines(check, file, old.as_deref().unwrap_or_default(), &new);
     draft.write(context.base, check, file, 0o644, new)
+}
+
+/// The command of the `ExecStart=` at a line, as it is written: variables stay, those that are empty today too.
+fn exec_start(unit: &str, line: usize) -> Option<String> {
+    let mut lines = unit.lines().skip(line.checked_sub(1)?);
+    let mut command = lines.next()?.trim_start().strip_prefix("ExecStart=")?.to_owned();
+    while let Some(body) = command.strip_suffix('\\') {
+        let next = lines.by_ref().find(|line| !line.trim_start().starts_with(['#', ';']))?;
+        command = format!("{} {}", body.trim_end(), next.trim_start());
+    }
+    Some(command)
+}
+
+/// The command line put together again, where a variable of the unit holds the flag.
+fn rebuilt(argv: &[Argument]) -> String {
+    let line =
+        argv.iter().filter(|a| a.place.variable.is_none()).map(|a| quoted(&a.text)).collect::<Vec<_>>().join(" ");
+    // Arguments from environment files keep coming from there: the variables are named again.
+    let mut variables: Vec<String> = argv.iter().filter_map(|a| a.place.variable.clone()).collect();
+    variables.dedup();
+    line + &variables.iter().map(|v| format!(" ${v}")).collect::<String>()
 }
 
 fn quoted(word: &str) -> String {

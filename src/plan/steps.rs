@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::build::{Gathered, Inputs};
-use super::change::{Act, FileChange, FileState, Fingerprint, Held, PLAN_SCHEMA, Plan, Step, Target};
+use super::change::{Act, FileChange, FileState, Fingerprint, Held, PLAN_SCHEMA, Plan, Step, Target, Undo};
 use super::edit::daemon_json;
 use super::{draft, edits, expected};
 use crate::audit::{Disruption, HazardFound, PendingOn};
 use crate::catalog::Check;
 use crate::catalog::words::hazard_name;
-use crate::facts::audit_rules::{self, OWN_RULES, OWN_TMPFILES};
+use crate::facts::audit_rules::{self, OWN_RULES, OWN_TMPFILES, PLAIN_RULES};
 use crate::facts::{AuditRule, Config, Facts, Install, Origin, Version, keys};
 use crate::host::Command;
 
@@ -127,14 +127,19 @@ fn foreign_rule_missing(facts: &Facts) -> bool {
     })
 }
 
-/// The watches of our own file as it will be, `PATH PERM` each.
+/// The watches of our own file as it will be, `PATH PERM` each; without rules.d what this plan appends to the one file.
 fn watches(gathered: &Gathered, facts: &Facts) -> Vec<String> {
     let drafted = gathered.draft.targets.get(Path::new(OWN_RULES)).map(|t| &t.after);
-    let text = match drafted {
+    let own = match drafted {
         Some(FileState::Present { content: Some(text), .. }) => text.clone(),
         _ => facts.audit.own_file.clone().ok().flatten().unwrap_or_default(),
     };
-    let rules = text.lines().filter_map(audit_rules::parse);
+    let appended = gathered.draft.parts.iter().filter(|part| part.path.as_os_str() == PLAIN_RULES);
+    let appended = appended.flat_map(|part| match &part.undo {
+        Undo::Lines { after, .. } => after.as_slice(),
+        _ => &[],
+    });
+    let rules = own.lines().chain(appended.map(String::as_str)).filter_map(audit_rules::parse);
     rules
         .filter_map(|rule| match rule {
             AuditRule::Watch { path, perm, .. } => Some(format!("{path} {perm}")),
@@ -193,7 +198,7 @@ fn service_steps(inputs: &Inputs<'_>, gathered: &Gathered, sorted: &Sorted, step
 fn interim(gathered: &Gathered, config: &Path) -> Option<String> {
     let target = gathered.draft.targets.get(config)?;
     let sets = |p: &super::change::Part| {
-        p.path == config && matches!(&p.undo, super::change::Undo::DaemonKey { key, .. } if key == "live-restore")
+        p.path == config && matches!(&p.undo, Undo::DaemonKey { key, .. } if key == "live-restore")
     };
     if !gathered.draft.parts.iter().any(sets) {
         return None;

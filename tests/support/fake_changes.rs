@@ -77,6 +77,7 @@ impl FakeHost {
         let known: Vec<PathBuf> = self.files.keys().cloned().collect();
         self.write("/usr/sbin/auditctl", 0o755, "elf");
         self.write("/etc/audit/rules.d/audit.rules", 0o640, "-D\n-b 8192\n");
+        self.augenrules = true;
         self.installed = self.files.keys().filter(|path| !known.contains(path)).cloned().collect();
         let answer = |text: &str| Some(Answer { stdout: text.into(), ..Answer::default() });
         let unit = "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\nFragmentPath=/usr/lib/systemd/system/auditd.service\n";
@@ -120,7 +121,7 @@ impl HostMut for FakeHost {
         if self.files.contains_key(path) {
             return Err(Error::from(ErrorKind::AlreadyExists));
         }
-        let stat = Stat { mtime: self.clock / 1000, ..stat(FileKind::File, 0o600) };
+        let stat = Stat { mtime: self.clock / 1000, dev: self.device(path), ..stat(FileKind::File, 0o600) };
         self.files.insert(path.into(), FakeNode { stat, bytes: Vec::new(), xattrs: Vec::new() });
         Ok(())
     }
@@ -190,7 +191,8 @@ impl HostMut for FakeHost {
         if self.files.contains_key(path) {
             return Err(Error::from(ErrorKind::AlreadyExists));
         }
-        let node = FakeNode { stat: stat(FileKind::Dir, mode), bytes: Vec::new(), xattrs: Vec::new() };
+        let stat = Stat { dev: self.device(path), ..stat(FileKind::Dir, mode) };
+        let node = FakeNode { stat, bytes: Vec::new(), xattrs: Vec::new() };
         self.files.insert(path.into(), node);
         Ok(())
     }

@@ -284,7 +284,8 @@ impl FakeDocker {
         base["ExperimentalBuild"] = self.set("experimental").into();
         base["Swarm"]["LocalNodeState"] = if self.swarm { "active" } else { "inactive" }.into();
         base["LoggingDriver"] = self.config.get("log-driver").cloned().unwrap_or_else(|| json!("json-file"));
-        base["Plugins"]["Authorization"] = self.config.get("authorization-plugins").cloned().unwrap_or(Value::Null);
+        let plugins = self.config.get("authorization-plugins").filter(|all| **all != json!([]));
+        base["Plugins"]["Authorization"] = plugins.cloned().unwrap_or(Value::Null);
         let unsafe_registries = self.config.get("insecure-registries").and_then(Value::as_array);
         for name in unsafe_registries.into_iter().flatten().filter_map(Value::as_str) {
             if name.contains('/') {

@@ -67,7 +67,7 @@ pub(crate) struct FakeHost {
     pub(super) dead: bool,
     pub(super) jobs: Vec<(i64, Job)>,
     /// What an installed package brought; it stays on rollback.
-    pub(super) installed: Vec<PathBuf>,
+    pub(crate) installed: Vec<PathBuf>,
     /// docker.service and docker.socket as systemd has read them.
     pub(super) unit_read: Read,
     pub(super) socket_read: Read,
@@ -143,15 +143,22 @@ impl FakeHost {
 
     fn mkdir_all(&mut self, path: &Path) {
         for dir in path.ancestors() {
-            let node = FakeNode { stat: stat(FileKind::Dir, 0o755), bytes: Vec::new(), xattrs: Vec::new() };
-            self.files.entry(dir.into()).or_insert(node);
+            let stat = Stat { dev: self.device(dir), ..stat(FileKind::Dir, 0o755) };
+            self.files.entry(dir.into()).or_insert(FakeNode { stat, bytes: Vec::new(), xattrs: Vec::new() });
         }
     }
 
     /// Puts a file there, made if it is missing.
     pub(crate) fn write(&mut self, path: &str, mode: u32, text: &str) {
-        let node = Node { stat: Some(stat(FileKind::File, mode)), content: Some(text.into()), ..Node::default() };
+        let stat = Stat { dev: self.device(Path::new(path)), ..stat(FileKind::File, mode) };
+        let node = Node { stat: Some(stat), content: Some(text.into()), ..Node::default() };
         self.add(Path::new(path), &node);
+    }
+
+    /// The device of the nearest directory above a path.
+    pub(super) fn device(&self, path: &Path) -> String {
+        let above = path.ancestors().skip(1).find_map(|dir| self.files.get(dir));
+        above.map_or("8:1".into(), |node| node.stat.dev.clone())
     }
 
     /// The text of a file.
@@ -213,7 +220,7 @@ impl FakeHost {
         self.reload_units();
         let gone = self.docker.pid;
         let containers = std::mem::take(&mut self.docker.containers);
-        self.docker.flags = flags(&self.argv());
+        self.read_flags();
         let text = self.config();
         self.docker.start(self.clock, text.as_deref());
         self.docker.started = 1;
@@ -226,9 +233,17 @@ impl FakeHost {
     }
 
     /// Reads the units as they are on disk.
-    pub(super) fn reload_units(&mut self) {
+    pub(crate) fn reload_units(&mut self) {
         self.unit_read = self.read_unit("docker.service");
         self.socket_read = self.read_unit("docker.socket");
+    }
+
+    /// Reads the command line as a start does.
+    fn read_flags(&mut self) {
+        let mut flags = flags(&self.argv());
+        let other = flags.remove("config-file").and_then(|file| Some(PathBuf::from(file.as_str()?)));
+        self.config_path = other.unwrap_or_else(|| "/etc/docker/daemon.json".into());
+        self.docker.flags = flags;
     }
 
     fn config(&self) -> Option<Vec<u8>> {
@@ -269,7 +284,7 @@ impl FakeHost {
         };
         let plain = |(path, node): (&PathBuf, &FakeNode)| {
             let mut node = node.clone();
-            node.stat.mtime = 0;
+            (node.stat.mtime, node.stat.size) = (0, 0);
             (path.clone(), node)
         };
         self.files.iter().filter(|(path, _)| !own(path)).map(plain).collect()
@@ -293,7 +308,8 @@ impl FakeHost {
             match job {
                 Job::Stop => self.docker.stop(),
                 Job::Start => {
-                    self.docker.flags = flags(&self.argv());
+                    self.read_flags();
+                    let text = self.config();
                     self.docker.start(self.clock, text.as_deref());
                 }
                 Job::Reload => self.docker.reload(text.as_deref()),

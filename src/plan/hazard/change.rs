@@ -58,7 +58,7 @@ impl Change {
             hazards.insert(Hazard::ForeignOwner);
         }
         if self.restart {
-            hazards.extend([Hazard::StopsContainers, Hazard::Interrupts]);
+            hazards.extend([Hazard::StopsContainers, Hazard::Interrupts, Hazard::BreaksStartup]);
         }
         if self.daemon_reload {
             hazards.insert(Hazard::LosesDevices);

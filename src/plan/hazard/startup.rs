@@ -4,12 +4,15 @@
 use serde_json::Value;
 
 use super::{Evidence, Situation, settings};
-use crate::facts::Known;
 use crate::facts::workload::Swarm;
+use crate::facts::{Known, keys};
 
 /// `userns-remap` with containers that cannot have it; contradictions between settings.
 pub(super) fn breaks_startup(subject: &Situation, evidence: &mut Evidence) {
     let change = subject.change;
+    if change.restart {
+        twice(subject, evidence);
+    }
     if change.sets("userns-remap").is_some_and(|value| value.as_str() != Some("")) {
         remapped_containers(subject, evidence);
         if evidence.take(explicit_snapshotter(subject)).unwrap_or(false) {
@@ -26,6 +29,15 @@ pub(super) fn breaks_startup(subject: &Situation, evidence: &mut Evidence) {
         if ipv6 && evidence.take(settings::boolean(subject.facts, "ip6tables", !before_27)) == Some(false) {
             evidence.name("ipv6 is true and ip6tables is false: dockerd refuses it together with icc=false");
         }
+    }
+}
+
+/// A key that is a flag and in daemon.json keeps dockerd from starting, so that the running one must not be stopped.
+fn twice(subject: &Situation, evidence: &mut Evidence) {
+    let daemon = &subject.facts.daemon;
+    let both = |key: &&keys::Key| daemon.setting(key.name).conflict && subject.change.sets(key.name).is_none();
+    for key in keys::KEYS.iter().filter(both) {
+        evidence.name(format!("{} is a flag and in daemon.json: dockerd does not start with both", key.name));
     }
 }
 

@@ -1,0 +1,134 @@
+//! What a plan may touch, and what it has to say that it interrupts: read from the plan itself, not from its maker.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use seaworthy::audit::Disruption;
+use seaworthy::catalog::{Catalog, Edit, Entry};
+use seaworthy::facts::{Facts, keys};
+use seaworthy::plan::{Act, FileChange, FileState, Plan, Undo};
+use serde_json::Value;
+use similar::{ChangeTag, TextDiff};
+
+use crate::Checked;
+use crate::support::fake_docker::RELOADABLE;
+use crate::support::fake_host::FakeHost;
+
+fn changes(plan: &Plan) -> impl Iterator<Item = &FileChange> {
+    plan.steps.iter().filter_map(|step| match &step.act {
+        Act::File(change) => Some(change),
+        _ => None,
+    })
+}
+
+fn text(state: &FileState) -> &str {
+    match state {
+        FileState::Present { content: Some(text), .. } => text,
+        _ => "",
+    }
+}
+
+/// Every line that a plan changes names a key or an object of one of its checks.
+pub(crate) fn only_its_own(plan: &Plan, catalog: &Catalog, facts: &Facts) -> Checked {
+    let entries: Vec<&Entry> = plan.accepted.iter().filter_map(|slug| catalog.get(slug)).collect();
+    let mut general: BTreeSet<String> = entries.iter().flat_map(|entry| names(entry, facts)).collect();
+    // What comes with this plan may have to be watched.
+    general.extend(changes(plan).map(|change| change.path.display().to_string()));
+    for change in changes(plan) {
+        let (before, after) = (text(&change.before), text(&change.after));
+        let mut names = general.clone();
+        names.extend(inner(&general, after));
+        let diff = TextDiff::from_lines(before, after);
+        let of = |tag: ChangeTag| -> Vec<&str> {
+            let some = diff.iter_all_changes().filter(|one| one.tag() == tag).map(|one| one.value());
+            some.map(|line| line.trim_end_matches(['\n', '\r'])).collect()
+        };
+        let (removed, added) = (of(ChangeTag::Delete), of(ChangeTag::Insert));
+        for (lines, others) in [(&removed, &added), (&added, &removed)] {
+            for line in lines {
+                let named = names.iter().any(|name| line.contains(name.as_str()));
+                // A comma, an end of line or a brace moves when a neighbour comes or goes.
+                let bare = |line: &str| line.trim_end_matches([',', '}']).trim_end().to_owned();
+                let moved = others.iter().any(|other| bare(other) == bare(line));
+                // A line that holds several keys changes as a whole.
+                let shared = removed.len() == added.len() && others.iter().any(|o| names.iter().any(|n| o.contains(n)));
+                if !named && !moved && !shared && !frame(&change.path, line) {
+                    return Err(format!("{}: a line of someone else's changes: `{line}`", change.path.display()));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn names(entry: &Entry, facts: &Facts) -> Vec<String> {
+    let mut names = Vec::new();
+    for edit in &entry.remediation.edits {
+        match edit {
+            Edit::DaemonSetting { key, .. } | Edit::DaemonSettingRemove { key } => {
+                names.push(format!("\"{key}\""));
+                names.extend(keys::find(key).into_iter().flat_map(|key| key.flags).map(|flag| (*flag).to_owned()));
+            }
+            Edit::AuditWatch { object, .. } | Edit::FileAccess { object, .. } => {
+                for located in facts.objects.get(object).into_iter().flatten().flatten() {
+                    names.push(located.path.display().to_string());
+                    names.extend(located.aliases.iter().map(|alias| alias.display().to_string()));
+                    names.extend(located.path.parent().map(|dir| format!("d {} ", dir.display())));
+                }
+                names.push("SocketMode".into());
+                names.push("SocketUser".into());
+                names.push("SocketGroup".into());
+            }
+            Edit::Environment { name, .. } => names.push(name.clone()),
+            Edit::AuditNeverTask => names.push("never,task".into()),
+            Edit::Auditd => {}
+        }
+    }
+    names
+}
+
+/// Keys of the objects that are written as values, `"nofile"` in `default-ulimits`.
+fn inner(names: &BTreeSet<String>, after: &str) -> Vec<String> {
+    fn collect(value: &Value, into: &mut Vec<String>) {
+        for (key, value) in value.as_object().into_iter().flatten() {
+            into.push(format!("\"{key}\""));
+            collect(value, into);
+        }
+    }
+    let Ok(Value::Object(all)) = serde_json::from_str(after.trim_start_matches('\u{feff}')) else { return Vec::new() };
+    let mut found = Vec::new();
+    for (_, value) in all.iter().filter(|(key, _)| names.contains(&format!("\"{key}\""))) {
+        collect(value, &mut found);
+    }
+    found
+}
+
+/// What a new file of ours, or a new object, begins and ends with.
+fn frame(path: &Path, line: &str) -> bool {
+    let own = path.to_string_lossy().contains("seaworthy");
+    let trimmed = line.trim().trim_start_matches('\u{feff}');
+    matches!(trimmed, "" | "{" | "}" | "{}") || own && (trimmed.starts_with(['#', '[']) || trimmed == "ExecStart=")
+}
+
+/// A key outside dockerd's reload set says that it restarts, and does; one inside says that it reloads.
+pub(crate) fn disruption(plan: &Plan, host: &FakeHost) -> Checked {
+    let keys: Vec<&str> = plan
+        .parts
+        .iter()
+        .filter_map(|part| match &part.undo {
+            Undo::DaemonKey { key, .. } => Some(key.as_str()),
+            _ => None,
+        })
+        .collect();
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let restarts = plan.steps.iter().any(|step| step.act == Act::RestartDocker);
+    let needs = keys.iter().any(|key| !RELOADABLE.contains(key));
+    let wanted = if needs { Disruption::RestartDaemon } else { Disruption::Reload };
+    let runs = host.docker.active == "active";
+    if plan.disruption != wanted || restarts != (needs && runs) {
+        return Err(format!("{keys:?}: says {:?}, restarts: {restarts}, but it is {wanted:?}", plan.disruption));
+    }
+    Ok(())
+}
