@@ -45,12 +45,11 @@ pub(super) fn run(args: &Apply, global: &Global, ui: &mut Ui) -> Result<u8> {
         Some(path) => format!("seaworthy apply {} --yes", path.display()),
         None => "seaworthy apply --yes".into(),
     };
-    match approve(plan, Mode::of(args.yes, ui), &command)? {
-        Some(approved) => carry_out(&mut host, &approved, &Wish { args, global }, ui),
-        None => {
-            ui.status("host: unchanged");
-            Ok(0)
-        }
+    if let Some(approved) = approve(plan, Mode::of(args.yes, ui), &command)? {
+        carry_out(&mut host, &approved, &Wish { args, global }, ui)
+    } else {
+        ui.status("host: unchanged");
+        Ok(0)
     }
 }
 
@@ -93,6 +92,7 @@ pub(super) fn carry_out(host: &mut LiveHost, approved: &Approved, wish: &Wish<'_
         Format::Text => ui.report(&text::run(&report, "applied"))?,
         Format::Json => ui.document(&json::run(&report).map_err(super::not_json)?)?,
     }
+    stays_open(&planned.findings, ui);
     if let Some(outcome) = outcome {
         after(&outcome, wish.global, ui);
     }
@@ -102,6 +102,16 @@ pub(super) fn carry_out(host: &mut LiveHost, approved: &Approved, wish: &Wish<'_
 fn exit(wish: &Wish<'_>, findings: &[Finding]) -> u8 {
     let open = findings.iter().any(|f| f.verdict == Verdict::Fail && !f.waived);
     if wish.args.detailed_exitcode && open { 2 } else { 0 }
+}
+
+/// "nothing to do" is no clean bill: some fails take a person, and what could not be read was not judged.
+fn stays_open(findings: &[Finding], ui: &mut Ui) {
+    let count = |verdict| findings.iter().filter(|f| f.verdict == verdict && !f.waived).count();
+    let stay = [(count(Verdict::Fail), "fail"), (count(Verdict::Unknown), "unknown")];
+    let words: Vec<String> = stay.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+    if !words.is_empty() {
+        ui.note(&format!("findings that stay open: {}; `seaworthy audit` lists them", words.join(", ")));
+    }
 }
 
 fn pending(findings: &[Finding]) -> Vec<Rest> {

@@ -128,7 +128,7 @@ pub(super) fn apply(host: &mut LiveHost, plan: &Plan, wish: &Wish<'_>, ui: &mut 
         return Err(failure.hint("run `seaworthy plan` and review the new diff"));
     }
     let mut detect = |host: &dyn Host| compare(host, true);
-    let mut verify = |host: &dyn Host| still_open(host, plan, &entries, &policy);
+    let mut verify = |host: &dyn Host| Ok(still_open(host, plan, &entries, &policy));
     let mut options = ApplyOptions {
         no_restart: wish.args.limits.no_restart,
         confirm_within: wish.args.confirm_within,
@@ -170,7 +170,7 @@ fn moved(plan: &Plan, now: &plan::Fingerprint) -> Vec<String> {
 }
 
 /// The audit again: which of the plan's checks are still open. Never the exit code of a fix.
-fn still_open(host: &dyn Host, plan: &Plan, entries: &[&'static Entry], policy: &Policy) -> Result<Vec<String>> {
+fn still_open(host: &dyn Host, plan: &Plan, entries: &[&'static Entry], policy: &Policy) -> Vec<String> {
     let chosen: Vec<&Entry> = entries.iter().copied().filter(|e| plan.accepted.contains(&e.id)).collect();
     let recorder = Recorder::new(host);
     let (facts, _) = super::session::look(&recorder, &audit::objects(&chosen));
@@ -185,7 +185,7 @@ fn still_open(host: &dyn Host, plan: &Plan, entries: &[&'static Entry], policy: 
                 .any(|s| matches!(&s.act, Act::File(c) if f.subject == format!("path:{}", c.path.display())))
     };
     let open = findings.iter().filter(|f| matches!(f.verdict, Verdict::Fail | Verdict::Unknown) && !left(f));
-    Ok(open.map(|f| format!("{} {}: {}", f.check, f.subject, f.actual)).collect())
+    open.map(|f| format!("{} {}: {}", f.check, f.subject, f.actual)).collect()
 }
 
 impl Session<'_> {

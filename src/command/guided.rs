@@ -28,12 +28,11 @@ pub(super) fn review(host: &mut LiveHost, wish: &Wish<'_>, ui: &mut Ui) -> Resul
         ui.status("host: unchanged");
         return Ok(0);
     };
-    match approve(plan, Mode::of(false, ui), "seaworthy apply --yes")? {
-        Some(approved) => carry_out(host, &approved, wish, ui),
-        None => {
-            ui.status("host: unchanged");
-            Ok(0)
-        }
+    if let Some(approved) = approve(plan, Mode::of(false, ui), "seaworthy apply --yes")? {
+        carry_out(host, &approved, wish, ui)
+    } else {
+        ui.status("host: unchanged");
+        Ok(0)
     }
 }
 
