@@ -99,6 +99,7 @@ pub(super) fn carry_out(host: &mut LiveHost, approved: &Approved, wish: &Wish<'_
         Format::Text => ui.report(&text::run(&report, "applied"))?,
         Format::Json => ui.document(&json::run(&report).map_err(super::not_json)?)?,
     }
+    stays_open(&planned.findings, ui);
     if let Some(outcome) = outcome {
         after(&outcome, wish.global, ui);
     }
@@ -108,6 +109,16 @@ pub(super) fn carry_out(host: &mut LiveHost, approved: &Approved, wish: &Wish<'_
 fn exit(wish: &Wish<'_>, findings: &[Finding]) -> u8 {
     let open = findings.iter().any(|f| f.verdict == Verdict::Fail && !f.waived);
     if wish.args.detailed_exitcode && open { 2 } else { 0 }
+}
+
+/// "nothing to do" is no clean bill: some fails take a person, and what could not be read was not judged.
+fn stays_open(findings: &[Finding], ui: &mut Ui) {
+    let count = |verdict| findings.iter().filter(|f| f.verdict == verdict && !f.waived).count();
+    let stay = [(count(Verdict::Fail), "fail"), (count(Verdict::Unknown), "unknown")];
+    let words: Vec<String> = stay.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+    if !words.is_empty() {
+        ui.note(&format!("findings that stay open: {}; `seaworthy audit` lists them", words.join(", ")));
+    }
 }
 
 fn pending(findings: &[Finding]) -> Vec<Rest> {

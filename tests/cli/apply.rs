@@ -77,6 +77,16 @@ fn one_fix_of_a_run_is_taken_back_alone() {
     assert!(said.out.contains("icc: true; expected false"), "{}", said.out);
 }
 
+/// dockerd makes the user at its first start with userns-remap, and nobody takes it away again.
+#[test]
+fn what_stays_is_said() {
+    let Some(tree) = Tree::owned() else { return };
+    let _ = tree.run(&["apply", "--yes", "--check", "daemon.userns-remap"]).exits(0);
+    tree.write("etc/passwd", "root:x:0:0:root:/root:/bin/sh\ndockremap:x:100:101::/:/bin/false\n");
+    tree.run(&["rollback", "--yes"]).exits(0).is("rollback-dockremap");
+    assert!(tree.read("etc/passwd").contains("dockremap"));
+}
+
 #[test]
 fn what_was_changed_by_hand_since_is_not_overwritten_without_force() {
     let Some(tree) = Tree::owned() else { return };
@@ -104,8 +114,8 @@ fn a_configuration_that_dockerd_could_not_read_is_not_touched() {
     tree.write("etc/docker/daemon.json", "{\n  \"debug\": true,\n}\n");
     let before = tree.read("etc/docker/daemon.json");
     tree.run(&["audit", "--check", "daemon.*"]).is("audit-broken-config");
-    let said = tree.run(&["apply", "--yes"]);
-    assert_eq!(tree.read("etc/docker/daemon.json"), before, "{}", said.all());
+    tree.run(&["apply", "--yes", "--check", "daemon.*"]).exits(0).is("apply-broken-config");
+    assert_eq!(tree.read("etc/docker/daemon.json"), before);
 }
 
 #[test]

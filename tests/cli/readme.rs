@@ -6,6 +6,8 @@ use seaworthy::catalog::Entry;
 use seaworthy::cli::{Parsed, parse};
 use seaworthy::policy::Policy;
 
+use crate::shell::seaworthy;
+
 /// The `seaworthy …` lines of all fenced blocks, as words; `cargo run --` stands for the program.
 fn lines() -> Vec<String> {
     let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
@@ -46,6 +48,15 @@ fn the_sites_file_of_the_readme_can_be_read() {
     let policy = Policy::parse(text, "README.md".as_ref()).unwrap();
     assert_eq!(policy.value("log-driver"), Some("syslog".into()));
     assert_eq!(policy.trusted_docker_users, ["deploy"]);
+}
+
+#[test]
+fn the_part_of_a_plan_in_the_readme_is_what_is_printed() {
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let plan = seaworthy(&["plan", "--facts", crate::DEBIAN]).out;
+    for line in readme.split("```diff\n").nth(1).unwrap().split("```").next().unwrap().lines() {
+        assert!(plan.lines().any(|printed| printed == line), "{line}");
+    }
 }
 
 /// The worked example is a whole remediation: it must never teach a form that the catalogue refuses.
