@@ -1,9 +1,8 @@
 //! `seaworthy apply`: makes the changes that are approved, and takes them back when the host does not come out healthy.
 
-use std::collections::BTreeSet;
-
 use super::session::{self, Session};
 use super::{change, guided, plan};
+use crate::apply::Outcome;
 use crate::approve::{Approved, Mode, approve};
 use crate::audit::{Finding, Verdict};
 use crate::cli::{Apply, Format, Global};
@@ -58,8 +57,7 @@ fn fresh(host: &LiveHost, args: &Apply, global: &Global, ui: &mut Ui) -> Result<
     let recorder = Recorder::new(host);
     let session = Session::open(&recorder, global, false, ui)?;
     let accept = session.accepted(&args.limits.accept, ui)?;
-    let put_back = change::put_back(host);
-    Ok(session.plan(Choice::Automatic { accept }, args.limits.no_restart, &put_back)?.plan)
+    Ok(session.plan(Choice { only: None, accept }, args.limits.no_restart, &change::past(host))?.plan)
 }
 
 /// Applies what was approved, and reports.
@@ -73,22 +71,39 @@ pub(super) fn carry_out(host: &mut LiveHost, approved: &Approved, wish: &Wish<'_
     }
     let outcome = if plan.is_empty() { None } else { Some(change::apply(host, plan, wish, ui)?) };
     ui.end_progress();
-    let recorder = Recorder::new(&*host);
+    let exit = match report(host, plan, outcome.as_ref(), wish, ui) {
+        Ok(exit) => exit,
+        // The run stands, whatever keeps us from looking at it again.
+        Err(failure) if outcome.is_some() => {
+            ui.warning(&format!("the run stands, but the host could not be read again: {}", failure.message));
+            0
+        }
+        Err(failure) => return Err(failure),
+    };
+    if let Some(outcome) = outcome {
+        after(&outcome, wish.global, ui);
+    }
+    Ok(exit)
+}
+
+/// Looks at the host again and says what was done, what waits and what stays.
+fn report(host: &LiveHost, plan: &Plan, outcome: Option<&Outcome>, wish: &Wish<'_>, ui: &mut Ui) -> Result<u8> {
+    let recorder = Recorder::new(host);
     // A saved plan carries its own selection, which the options do not tell.
     let everything = change::everything(wish.global);
     let selected = if wish.args.plan.is_some() { &everything } else { wish.global };
     let session = Session::open(&recorder, selected, false, ui)?;
-    let planned = session.plan(Choice::Automatic { accept: BTreeSet::new() }, false, &[])?;
+    let planned = session.plan(Choice::automatic(), false, &change::past(host))?;
     let exit = exit(wish, &planned.findings);
     let mut report = RunReport {
         envelope: session.envelope(exit),
         changed: outcome.is_some(),
-        run: outcome.as_ref().map(|o| o.run.clone()),
-        applied: outcome.as_ref().map(|o| o.applied.clone()).unwrap_or_default(),
+        run: outcome.map(|o| o.run.clone()),
+        applied: outcome.map(|o| o.applied.clone()).unwrap_or_default(),
         held: plan.held.clone(),
         pending: pending(&planned.findings),
-        restart_required: outcome.as_ref().is_some_and(|o| o.restart_required),
-        reboot_required: outcome.as_ref().is_some_and(|o| o.reboot_required),
+        restart_required: outcome.is_some_and(|o| o.restart_required),
+        reboot_required: outcome.is_some_and(|o| o.reboot_required),
         not_reverted: Vec::new(),
         diff: diffs(plan),
     };
@@ -100,9 +115,6 @@ pub(super) fn carry_out(host: &mut LiveHost, approved: &Approved, wish: &Wish<'_
         Format::Json => ui.document(&json::run(&report).map_err(super::not_json)?)?,
     }
     stays_open(&planned.findings, ui);
-    if let Some(outcome) = outcome {
-        after(&outcome, wish.global, ui);
-    }
     Ok(exit)
 }
 
@@ -137,7 +149,7 @@ fn diffs(plan: &Plan) -> Vec<DiffPart> {
 }
 
 /// What to do next.
-fn after(outcome: &crate::apply::Outcome, global: &Global, ui: &mut Ui) {
+fn after(outcome: &Outcome, global: &Global, ui: &mut Ui) {
     for note in &outcome.notes {
         ui.note(note);
     }

@@ -1,9 +1,8 @@
 //! `seaworthy audit`: what is open on this host. Changes nothing.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::session::{self, Session};
+use super::session::{self, Past, Session};
 use crate::cli::{Audit, Format, Global};
 use crate::error::{Failure, Result};
 use crate::host::{Recorder, local};
@@ -20,7 +19,7 @@ pub(super) fn run(args: &Audit, global: &Global, ui: &mut Ui) -> Result<u8> {
         super::change::name_unfinished(&*host, ui);
     }
     // The plan tells what is fixable, and what a fix would hurt here.
-    let planned = session.plan(Choice::Automatic { accept: BTreeSet::new() }, false, &[])?;
+    let planned = session.plan(Choice::automatic(), false, &Past::default())?;
     let line = session.host_line();
     let version = session.benchmark.version();
     let report =

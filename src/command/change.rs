@@ -1,11 +1,10 @@
 //! What the commands that change a host share: the store of runs, the lock's companions, and the two looks that an
 //! apply takes at the host while it works.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::apply::Wish;
-use super::session::{Session, catalog};
+use super::session::{Past, Session, catalog};
 use crate::apply::{self, ApplyOptions, Deadlines, Outcome, Progress, RollbackOptions, Store, Who};
 use crate::approve::{Mode, confirm};
 use crate::audit::{self, Finding, Verdict};
@@ -46,12 +45,16 @@ pub(super) fn everything(global: &Global) -> Global {
     Global { check: Vec::new(), skip: Vec::new(), subject: Vec::new(), profile: None, ..global.clone() }
 }
 
-/// Paths of the last run that stands and that someone put back since: a configuration manager owns them.
-pub(super) fn put_back(host: &dyn Host) -> Vec<PathBuf> {
-    let runs = apply::list(host, &Store::default()).unwrap_or_default();
-    let last = runs.into_iter().rev().find(|run| run.state == apply::State::Committed && run.undone.is_empty());
+/// What earlier runs tell. One whose journal cannot be read tells nothing here; `history` names it.
+pub(super) fn past(host: &dyn Host) -> Past {
+    let mut runs = apply::list(host, &Store::default()).unwrap_or_default();
+    runs.retain(|run| run.state == apply::State::Committed);
+    let written = runs.iter().flat_map(|run| run.checks.iter().filter(|check| !run.undone.contains(check)).cloned());
+    let written = written.collect();
+    let last = runs.into_iter().rev().find(|run| run.undone.is_empty());
     let paths = last.map(|run| run.paths).unwrap_or_default();
-    paths.into_iter().filter(|path| path.now == "undone").map(|path| path.path).collect()
+    let put_back = paths.into_iter().filter(|path| path.now == "undone").map(|path| path.path).collect();
+    Past { put_back, written }
 }
 
 /// Refuses to work from inside a container: the restart would end us half-way, and its files are not the host's.
@@ -117,20 +120,23 @@ pub(super) fn apply(host: &mut LiveHost, plan: &Plan, wish: &Wish<'_>, ui: &mut 
     let entries: Vec<&'static Entry> = catalog().entries().collect();
     let compare = |host: &dyn Host, new_only: bool| -> Result<Vec<String>> {
         let recorder = Recorder::new(host);
+        let past = past(host);
         let facts = facts::gather(&recorder, &audit::objects(&entries));
         let inputs = Inputs {
             host: &recorder,
             entries: &entries,
             policy: &policy,
             facts: &facts,
-            choice: Choice::Automatic { accept: BTreeSet::new() },
+            choice: Choice::automatic(),
             no_restart: false,
-            put_back: &put_back(host),
+            put_back: &past.put_back,
+            written: &past.written,
         };
         if new_only {
             let now = plan::evidence(&inputs, plan);
             return Ok(now.into_iter().filter(|e| !plan.fingerprint.evidence.contains(e)).collect());
         }
+        plan::vetted(plan, &facts)?;
         Ok(moved(plan, &plan::fingerprint(&inputs, plan)))
     };
     let differs = compare(&*host, false)?;
@@ -202,8 +208,7 @@ fn still_open(host: &dyn Host, plan: &Plan, entries: &[&'static Entry], policy: 
 
 impl Session<'_> {
     /// The plan's own view of who may be hurt, for the guided review.
-    pub(super) fn choose(&self, checks: &[String], no_restart: bool, put_back: &[PathBuf]) -> Result<Plan> {
-        let chosen: BTreeSet<String> = checks.iter().cloned().collect();
-        Ok(self.plan(Choice::Only { accept: chosen.clone(), chosen }, no_restart, put_back)?.plan)
+    pub(super) fn choose(&self, checks: &[String], no_restart: bool, past: &Past) -> Result<Plan> {
+        Ok(self.plan(Choice::only(checks.iter().cloned().collect()), no_restart, past)?.plan)
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::audit::save;
-use super::session::{self, Session};
+use super::session::{self, Past, Session};
 use crate::cli::Global;
 use crate::error::Result;
 use crate::host::Recorder;
@@ -17,7 +17,7 @@ pub(super) fn run(output: Option<&Path>, global: &Global, ui: &mut Ui) -> Result
     let recorder = Recorder::new(&*host);
     let session = Session::open(&recorder, global, false, ui)?;
     // A plan looks at more than an audit: parents of new files, hazards.
-    session.plan(Choice::Automatic { accept: session.entries.iter().map(|e| e.id.clone()).collect() }, false, &[])?;
+    session.plan(Choice::accepting(session.entries.iter().map(|e| e.id.clone()).collect()), false, &Past::default())?;
     let recording = mask::recording(recorder.recording());
     let text = serde_json::to_string_pretty(&recording).map_err(super::not_json)? + "\n";
     match output {

@@ -1,7 +1,7 @@
 //! `seaworthy` on a terminal: audits, then walks through the fixes one by one.
 
 use super::apply::{Wish, carry_out};
-use super::session::{self, Session, catalog};
+use super::session::{self, Past, Session, catalog};
 use super::{change, plan};
 use crate::approve::{Decision, Mode, Review, ReviewItem, approve};
 use crate::audit::{Applicability, Finding, Verdict};
@@ -9,7 +9,7 @@ use crate::catalog::{Entry, Hazard, explain};
 use crate::cli::{Apply, Global};
 use crate::error::Result;
 use crate::host::{LiveHost, Recorder};
-use crate::plan::{Choice, Plan, Planned};
+use crate::plan::{Accept, Choice, Plan, Planned};
 use crate::report::plan_text::{self};
 use crate::report::{AuditReport, text};
 use crate::ui::Ui;
@@ -41,12 +41,12 @@ pub(super) fn review(host: &mut LiveHost, wish: &Wish<'_>, ui: &mut Ui) -> Resul
 fn chosen(host: &LiveHost, wish: &Wish<'_>, ui: &mut Ui) -> Result<Option<Plan>> {
     let recorder = Recorder::new(host);
     let session = Session::open(&recorder, wish.global, false, ui)?;
-    let put_back = change::put_back(host);
+    let past = change::past(host);
     let accept = session.accepted(&wish.args.limits.accept, ui)?;
     let no_restart = wish.args.limits.no_restart;
-    let planned = session.plan(Choice::Automatic { accept }, no_restart, &put_back)?;
+    let planned = session.plan(Choice { only: None, accept }, no_restart, &past)?;
     show(&session, &planned, ui);
-    let items = items(&session, &planned, no_restart, &put_back)?;
+    let items = items(&session, &planned, no_restart, &past)?;
     if items.is_empty() {
         ui.status("nothing here that seaworthy can fix");
         return Ok(None);
@@ -57,10 +57,14 @@ fn chosen(host: &LiveHost, wish: &Wish<'_>, ui: &mut Ui) -> Result<Option<Plan>>
         Review::Decided(Decision { accepted: chosen, .. }) => {
             // Only the hazards that were shown are accepted: leaving live-restore out can make another fix stop
             // containers, and that one is then held.
-            let shown = items.iter().filter(|item| !item.automatic).filter_map(|item| item.findings.first());
-            let accept = shown.map(|f| f.check.clone()).filter(|c| chosen.contains(c)).collect();
-            let choice = Choice::Only { chosen, accept };
-            Ok(Some(session.plan(choice, no_restart, &put_back)?.plan))
+            let shown = |item: &ReviewItem| {
+                let first = item.findings.first()?;
+                let hazards = first.hazards.iter().map(|h| h.hazard).collect();
+                chosen.contains(&first.check).then(|| (first.check.clone(), Accept::Shown(hazards)))
+            };
+            let accept = items.iter().filter_map(shown).collect();
+            let choice = Choice { only: Some(chosen), accept };
+            Ok(Some(session.plan(choice, no_restart, &past)?.plan))
         }
     }
 }
@@ -73,12 +77,7 @@ fn show(session: &Session<'_>, planned: &Planned, ui: &mut Ui) {
 }
 
 /// One item a check that can be fixed.
-fn items(
-    session: &Session<'_>,
-    planned: &Planned,
-    no_restart: bool,
-    put_back: &[std::path::PathBuf],
-) -> Result<Vec<ReviewItem>> {
+fn items(session: &Session<'_>, planned: &Planned, no_restart: bool, past: &Past) -> Result<Vec<ReviewItem>> {
     let mut items = Vec::new();
     // live-restore first, as in the plan: what the others would hurt hangs on it.
     let (first, rest): (Vec<&Entry>, Vec<&Entry>) =
@@ -91,7 +90,7 @@ fn items(
         if !fixable || needs_value {
             continue;
         }
-        let alone = session.choose(std::slice::from_ref(&entry.id), no_restart, put_back)?;
+        let alone = session.choose(std::slice::from_ref(&entry.id), no_restart, past)?;
         items.push(ReviewItem {
             number: session.number(&entry.id),
             automatic: findings.iter().all(|f| f.applicability == Some(Applicability::Automatic)),

@@ -19,8 +19,8 @@ pub(super) fn run(args: &Args, global: &Global, ui: &mut Ui) -> Result<u8> {
         super::change::name_unfinished(&*host, ui);
     }
     let accept = session.accepted(&args.limits.accept, ui)?;
-    let put_back = super::change::put_back(&*host);
-    let planned = session.plan(Choice::Automatic { accept }, args.limits.no_restart, &put_back)?;
+    let past = super::change::past(&*host);
+    let planned = session.plan(Choice { only: None, accept }, args.limits.no_restart, &past)?;
     let exit = plan_exit(&planned.plan);
     if let Some(path) = &args.out {
         let text = serde_json::to_string_pretty(&planned.plan).map_err(super::not_json)?;
@@ -53,6 +53,11 @@ pub(super) fn rendered(change: &FileChange, session: &Session<'_>) -> Diff {
 /// Reads a saved plan.
 pub(super) fn load(path: &std::path::Path) -> Result<Plan> {
     let shown = path.display();
+    if !crate::host::local::is_trusted(path, crate::cli::sudo_user().map(|(uid, _)| uid)) {
+        return Err(Failure::refused(format!("{shown} can be written by others, or belongs to someone else"))
+            .host("unchanged")
+            .hint(format!("make it anew with `seaworthy plan --out {shown}`")));
+    }
     let text = crate::host::local::read(path)
         .map_err(|e| Failure::new(format!("{shown} cannot be read")).because(e).host("unchanged"))?;
     let broken = |e: serde_json::Error| {

@@ -1,16 +1,16 @@
 //! What most subcommands begin with: the host, the site's file, the selection, the facts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use crate::audit;
-use crate::catalog::{Benchmark, Catalog, Entry, Selection, resolve, select};
+use crate::catalog::{Benchmark, Catalog, Entry, Hazard, Selection, resolve, select};
 use crate::cli::Global;
 use crate::error::{Failure, Kind, Result};
 use crate::facts::{self, Facts, Install};
 use crate::host::{Host, LiveHost, RecordedHost, Recording, local};
-use crate::plan::{Choice, Inputs, Planned, plan};
+use crate::plan::{Accept, Choice, Inputs, Planned, plan};
 use crate::policy::Policy;
 use crate::report::{Envelope, HostLine};
 use crate::time;
@@ -45,6 +45,15 @@ pub(super) fn open(global: &Global, recording: Option<&Path>) -> Result<Box<dyn 
         return Err(Failure::new(format!("{shown} was recorded by a newer seaworthy ({by})")).hint("use that version"));
     }
     Ok(Box::new(RecordedHost::new(recording)))
+}
+
+/// What earlier runs tell about this host.
+#[derive(Default)]
+pub(super) struct Past {
+    /// Paths of the last run that stands and that someone put back since: a configuration manager owns them.
+    pub(super) put_back: Vec<PathBuf>,
+    /// Checks that runs wrote and that stand.
+    pub(super) written: BTreeSet<String>,
 }
 
 /// A host that was looked at.
@@ -92,7 +101,7 @@ impl<'a> Session<'a> {
     }
 
     /// Computes the plan.
-    pub(super) fn plan(&self, choice: Choice, no_restart: bool, put_back: &[PathBuf]) -> Result<Planned> {
+    pub(super) fn plan(&self, choice: Choice, no_restart: bool, past: &Past) -> Result<Planned> {
         let planned = plan(&Inputs {
             host: self.host,
             entries: &self.entries,
@@ -100,8 +109,9 @@ impl<'a> Session<'a> {
             facts: &self.facts,
             choice,
             no_restart,
-            put_back,
-        })?;
+            put_back: &past.put_back,
+            written: &past.written,
+        });
         // Nothing found would read as nothing open.
         if planned.findings.is_empty() && !self.policy.subjects.is_empty() {
             let message = format!("no subject matches `{}`", self.policy.subjects.join(","));
@@ -111,15 +121,17 @@ impl<'a> Session<'a> {
     }
 
     /// The slugs that `--accept` and the profile accept.
-    pub(super) fn accepted(&self, patterns: &[String], ui: &mut Ui) -> Result<BTreeSet<String>> {
+    pub(super) fn accepted(&self, patterns: &[String], ui: &mut Ui) -> Result<BTreeMap<String, Accept>> {
         let named = resolve(catalog(), patterns, self.benchmark)?;
         for note in &named.notes {
             ui.note(note);
         }
-        let mut accepted: BTreeSet<String> = named.entries.iter().map(|e| e.id.clone()).collect();
+        let mut accepted: BTreeMap<String, Accept> =
+            named.entries.iter().map(|e| (e.id.clone(), Accept::All)).collect();
         // Choosing the exercise is choosing what it asks for; other hazards still ask.
         if self.profile == "lab" {
-            accepted.insert("image.content-trust".into());
+            let trust = Accept::Shown([Hazard::BreaksPulls, Hazard::Inert].into());
+            accepted.entry("image.content-trust".into()).or_insert(trust);
         }
         Ok(accepted)
     }

@@ -27,7 +27,8 @@ pub struct Key {
     pub flags: &'static [&'static str],
     /// Type.
     pub shape: Shape,
-    /// Applied on SIGHUP; everything else needs a restart.
+    /// Applied on SIGHUP; everything else needs a restart. Authorization plugins would be too, but a plugin that does
+    /// not answer then makes dockerd exit: they go with a restart, which is watched.
     pub reload: bool,
 }
 
@@ -55,7 +56,7 @@ pub const KEYS: &[Key] = &[
     key("default-ulimits", &["--default-ulimit"], Shape::Map, false),
     key("userns-remap", &["--userns-remap"], Shape::Text, false),
     key("cgroup-parent", &["--cgroup-parent"], Shape::Text, false),
-    key("authorization-plugins", &["--authorization-plugin"], Shape::List, true),
+    key("authorization-plugins", &["--authorization-plugin"], Shape::List, false),
     key("log-driver", &["--log-driver"], Shape::Text, false),
     key("log-opts", &["--log-opt"], Shape::Map, false),
     key("no-new-privileges", &["--no-new-privileges"], Shape::Bool, false),

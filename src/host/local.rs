@@ -1,7 +1,7 @@
 //! Files of the person who calls us: recordings, saved plans, reports. Not those of the audited host.
 
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 /// More than any document of ours.
@@ -16,6 +16,14 @@ pub fn read(path: &Path) -> io::Result<String> {
     let file = std::fs::OpenOptions::new().read(true).open(path)?;
     file.take(LIMIT).read_to_string(&mut text)?;
     Ok(text)
+}
+
+/// Whether nobody but root, the caller and the person behind `sudo` can have written a file. One that does not exist
+/// is for the reader to find missing.
+pub fn is_trusted(path: &Path, behind_sudo: Option<u32>) -> bool {
+    let Ok(meta) = std::fs::metadata(path) else { return true };
+    let own = [0, nix::unistd::geteuid().as_raw()].contains(&meta.uid()) || Some(meta.uid()) == behind_sudo;
+    own && meta.mode() & 0o022 == 0
 }
 
 /// Writes a file whole or not at all, readable for its owner alone: documents can tell how to attack a host.

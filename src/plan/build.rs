@@ -4,17 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use super::change::{Fingerprint, Held, Plan};
+use super::assess::{Fix, assess, settings};
+use super::change::{Held, Plan};
 use super::draft::Draft;
 use super::edits::{self, Effects};
-use super::hazard::{self, Change, Situation};
 use super::steps;
 use crate::audit::{self, Applicability, Disruption, Finding, HazardFound, PendingOn, Verdict};
-use crate::catalog::{Edit, Entry, Hazard, Object};
-use crate::error::Result;
-use crate::facts::{self, Facts, Origin, keys};
+use crate::catalog::{Entry, Hazard, Object};
+use crate::facts::{self, Facts};
 use crate::host::{Command, Host};
-use crate::policy::{self, Policy};
+use crate::policy::Policy;
 
 /// Rounds after which the catalogue would be at fault.
 const MAX_ROUNDS: usize = 6;
@@ -35,37 +34,57 @@ pub struct Inputs<'a> {
     pub no_restart: bool,
     /// Paths that our last run changed and that have been put back since.
     pub put_back: &'a [PathBuf],
+    /// Checks that a run of ours wrote and that stand: a restart that they still wait for is made up for.
+    pub written: &'a BTreeSet<String>,
+}
+
+/// Hazards that are accepted with a check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Accept {
+    /// Whatever it would hurt: it was named.
+    All,
+    /// These, which were shown; others still hold it.
+    Shown(BTreeSet<Hazard>),
 }
 
 /// Which of the fixable checks are taken.
-#[derive(Clone, Debug)]
-pub enum Choice {
-    /// All without hazards, and these.
-    Automatic {
-        /// Slugs that are taken with their hazards.
-        accept: BTreeSet<String>,
-    },
-    /// None but these (and what fails only because of them).
-    Only {
-        /// Slugs that were chosen.
-        chosen: BTreeSet<String>,
-        /// Those of them that are taken with their hazards.
-        accept: BTreeSet<String>,
-    },
+#[derive(Clone, Debug, Default)]
+pub struct Choice {
+    /// None but these (and what fails only because of them); `None`: all.
+    pub only: Option<BTreeSet<String>>,
+    /// Slugs that are taken although they would hurt something.
+    pub accept: BTreeMap<String, Accept>,
 }
 
 impl Choice {
-    fn accepts(&self, check: &str) -> bool {
-        match self {
-            Self::Automatic { accept } | Self::Only { accept, .. } => accept.contains(check),
+    /// All that hurts nothing here.
+    pub fn automatic() -> Self {
+        Self::default()
+    }
+
+    /// All that hurts nothing here, and these.
+    pub fn accepting(checks: BTreeSet<String>) -> Self {
+        Self { only: None, accept: checks.into_iter().map(|check| (check, Accept::All)).collect() }
+    }
+
+    /// Exactly these, whatever they would hurt.
+    pub fn only(checks: BTreeSet<String>) -> Self {
+        Self { only: Some(checks.clone()), ..Self::accepting(checks) }
+    }
+
+    fn takes(&self, check: &str, fix: &Fix) -> bool {
+        if fix.obstacle.is_some() {
+            return false;
+        }
+        match self.accept.get(check) {
+            Some(Accept::All) => true,
+            Some(Accept::Shown(shown)) => fix.hazards.iter().all(|h| shown.contains(&h.hazard)),
+            None => fix.hazards.is_empty(),
         }
     }
 
     fn considers(&self, check: &str) -> bool {
-        match self {
-            Self::Automatic { .. } => true,
-            Self::Only { chosen, .. } => chosen.contains(check),
-        }
+        self.only.as_ref().is_none_or(|only| only.contains(check))
     }
 }
 
@@ -75,13 +94,6 @@ pub struct Planned {
     pub plan: Plan,
     /// Findings of the host as it is.
     pub findings: Vec<Finding>,
-}
-
-/// What is known of one fixable check.
-#[derive(Clone, Debug)]
-pub(super) struct Fix {
-    pub(super) disruption: Disruption,
-    pub(super) hazards: Vec<HazardFound>,
 }
 
 /// Everything that the rounds gather.
@@ -94,24 +106,19 @@ pub(super) struct Gathered {
     pub(super) held: BTreeSet<String>,
     /// Settings that take effect with the restart of this plan.
     pub(super) restart_keys: BTreeSet<String>,
-    /// Checks written earlier that wait for a restart which hurts nothing here.
-    pub(super) restart_for: BTreeSet<String>,
     /// Checks that were written before and only wait for something.
     pub(super) waiting: BTreeMap<String, PendingOn>,
 }
 
-/// Computes the plan.
-///
-/// # Errors
-/// A file that has to be edited cannot be read or understood.
-pub fn plan(inputs: &Inputs<'_>) -> Result<Planned> {
+/// Computes the plan. An edit that cannot be made holds its check, and nothing else.
+pub fn plan(inputs: &Inputs<'_>) -> Planned {
     let mut findings = audit::audit(inputs.entries, inputs.facts, inputs.policy);
     let mut held_late: BTreeMap<String, Fix> = BTreeMap::new();
     // What a fix hurts depends on what shares its restart, which is known only when all is gathered: what turns out
     // to hurt then is held as well, and the rest planned anew. Each turn holds at least one check more.
     let mut gathered = loop {
-        let mut gathered = rounds(inputs, &findings, &held_late)?;
-        let late = assess_together(inputs, &mut gathered);
+        let (mut gathered, future) = rounds(inputs, &findings, &held_late);
+        let late = assess_together(inputs, &mut gathered, &future);
         if late.is_empty() {
             break gathered;
         }
@@ -119,12 +126,12 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Planned> {
     };
     wait_for_restart(inputs, &mut gathered);
     annotate(&mut findings, &gathered);
-    let plan = steps::assemble(inputs, &gathered, held(inputs, &gathered));
-    Ok(Planned { plan, findings })
+    let plan = steps::assemble(inputs, &gathered, held(&gathered));
+    Planned { plan, findings }
 }
 
 /// Takes checks up until nothing is added.
-fn rounds(inputs: &Inputs<'_>, findings: &[Finding], held: &BTreeMap<String, Fix>) -> Result<Gathered> {
+fn rounds(inputs: &Inputs<'_>, findings: &[Finding], held: &BTreeMap<String, Fix>) -> (Gathered, Facts) {
     let objects = audit::objects(inputs.entries);
     let waiting = findings.iter().filter(|f| f.verdict == Verdict::Pending);
     let mut gathered = Gathered {
@@ -133,49 +140,40 @@ fn rounds(inputs: &Inputs<'_>, findings: &[Finding], held: &BTreeMap<String, Fix
         fixes: held.clone(),
         ..Gathered::default()
     };
-    add_round(inputs, inputs.facts, findings, &mut gathered, None)?;
+    add_round(inputs, inputs.facts, findings, &mut gathered, None);
     let failed = findings.iter().filter(|f| f.verdict == Verdict::Fail).map(|f| f.check.clone()).collect();
+    let mut future = future_facts(inputs, &gathered, &objects);
     for _ in 0..MAX_ROUNDS {
         let before = gathered.included.len();
-        let future = future_facts(inputs, &gathered, &objects);
         let then = audit::audit(inputs.entries, &future, inputs.policy);
-        add_round(inputs, &future, &then, &mut gathered, Some(&failed))?;
+        add_round(inputs, &future, &then, &mut gathered, Some(&failed));
         if gathered.included.len() == before {
             break;
         }
+        future = future_facts(inputs, &gathered, &objects);
     }
-    Ok(gathered)
+    (gathered, future)
 }
 
-/// Looks at every check that was taken again, now that all of them are known. Answers with those that would hurt
-/// something and were not accepted.
-fn assess_together(inputs: &Inputs<'_>, gathered: &mut Gathered) -> BTreeMap<String, Fix> {
+/// Looks at every check that was taken again, now that all of them are known. Answers with those that are not to be
+/// done after all.
+fn assess_together(inputs: &Inputs<'_>, gathered: &mut Gathered, future: &Facts) -> BTreeMap<String, Fix> {
+    // A daemon that would not start again is not touched: neither restarted nor made to read its file.
+    let broken = inputs.facts.daemon.next_start_fails().and_then(|_| future.daemon.next_start_fails());
     let mut late = BTreeMap::new();
     for entry in inputs.entries.iter().filter(|e| gathered.included.contains(&e.id)) {
-        let fix = assess(inputs, inputs.facts, entry, gathered);
-        if fix.hazards.is_empty() || inputs.choice.accepts(&entry.id) {
+        let mut fix = assess(inputs, inputs.facts, entry, gathered);
+        if let Some(why) = broken.as_ref().filter(|_| fix.disruption > Disruption::None) {
+            fix.hazards.push(HazardFound { hazard: Hazard::BreaksStartup, evidence: vec![why.clone()], looked: true });
+            fix.obstacle = Some("mend that first, or the next start of docker fails".into());
+        }
+        if inputs.choice.takes(&entry.id, &fix) {
             gathered.fixes.insert(entry.id.clone(), fix);
         } else {
             late.insert(entry.id.clone(), fix);
         }
     }
     late
-}
-
-/// The hazards of a plan's checks on the host as it is now, one `CHECK HAZARD NAME` each, as in its fingerprint.
-pub fn evidence(inputs: &Inputs<'_>, plan: &Plan) -> Vec<String> {
-    let mut gathered = Gathered { included: plan.accepted.iter().cloned().collect(), ..Gathered::default() };
-    let planned = |e: &&&Entry| plan.accepted.contains(&e.id);
-    let entries: Vec<&&Entry> = inputs.entries.iter().filter(planned).collect();
-    gathered.restart_keys = entries.iter().flat_map(|e| settings(e)).map(str::to_owned).collect();
-    let fixes = entries.iter().map(|e| (e.id.clone(), assess(inputs, inputs.facts, e, &gathered)));
-    steps::evidence(fixes.map(|(check, fix)| (check, fix.hazards)))
-}
-
-/// What a plan would be compared with now.
-pub fn fingerprint(inputs: &Inputs<'_>, plan: &Plan) -> Fingerprint {
-    let evidence = evidence(inputs, plan);
-    steps::fingerprint(inputs.facts, evidence)
 }
 
 fn future_facts(inputs: &Inputs<'_>, gathered: &Gathered, objects: &BTreeSet<Object>) -> Facts {
@@ -190,7 +188,7 @@ fn add_round(
     findings: &[Finding],
     gathered: &mut Gathered,
     first: Option<&BTreeSet<String>>,
-) -> Result<()> {
+) {
     // live-restore first: whether it will hold the containers decides what a restart hurts.
     let live_restore = |e: &&&Entry| e.id == "daemon.live-restore";
     let (early, rest): (Vec<&&Entry>, Vec<&&Entry>) = inputs.entries.iter().partition(live_restore);
@@ -206,141 +204,66 @@ fn add_round(
             continue;
         }
         let fix = assess(inputs, facts, entry, gathered);
-        let take = fix.hazards.is_empty() || inputs.choice.accepts(&entry.id) && !needs_value(&fix);
-        gathered.fixes.entry(entry.id.clone()).or_insert(fix);
-        if !take {
-            gathered.held.insert(entry.id.clone());
+        if !inputs.choice.takes(&entry.id, &fix) {
+            gathered.hold(&entry.id, fix);
             continue;
         }
         let context = edits::Context { base: inputs.host, facts, policy: inputs.policy };
-        let Effects { first: commands } = edits::apply(&context, &mut gathered.draft, entry, &failing)?;
-        gathered.included.insert(entry.id.clone());
-        gathered.restart_keys.extend(settings(entry).map(str::to_owned));
-        for command in commands {
-            if !gathered.commands.iter().any(|(known, _)| *known == command) {
-                gathered.commands.push((command, entry.id.clone()));
+        let mut draft = gathered.draft.clone();
+        match edits::apply(&context, &mut draft, entry, &failing) {
+            Ok(Effects { first: commands }) => gathered.take(entry, fix, draft, commands),
+            // What was written in an earlier round stands; a part of it that cannot be written again is no loss.
+            Err(_) if gathered.included.contains(&entry.id) => {}
+            Err(failure) => {
+                let evidence = vec![failure.message];
+                let hazard = HazardFound { hazard: Hazard::ForeignOwner, evidence, looked: false };
+                let obstacle = Some("change it by hand".into());
+                gathered.hold(&entry.id, Fix { hazards: vec![hazard], obstacle, ..fix });
             }
         }
     }
-    Ok(())
 }
 
-/// What an earlier run wrote with --no-restart is completed, when the restart hurts nothing here.
+impl Gathered {
+    fn hold(&mut self, check: &str, fix: Fix) {
+        self.fixes.entry(check.to_owned()).or_insert(fix);
+        self.held.insert(check.to_owned());
+    }
+
+    /// Includes a check, if its edits change anything: what they do not change is for a person.
+    fn take(&mut self, entry: &Entry, fix: Fix, draft: Draft, commands: Vec<Command>) {
+        if draft.parts.len() == self.draft.parts.len() && commands.is_empty() {
+            return;
+        }
+        self.draft = draft;
+        self.included.insert(entry.id.clone());
+        self.fixes.entry(entry.id.clone()).or_insert(fix);
+        self.restart_keys.extend(settings(entry).map(str::to_owned));
+        for command in commands {
+            if !self.commands.iter().any(|(known, _)| *known == command) {
+                self.commands.push((command, entry.id.clone()));
+            }
+        }
+    }
+}
+
+/// What an earlier run of ours wrote with --no-restart is completed, when the restart hurts nothing here.
 fn wait_for_restart(inputs: &Inputs<'_>, gathered: &mut Gathered) {
+    if inputs.facts.daemon.next_start_fails().is_some() || inputs.no_restart {
+        return;
+    }
     let waits = |entry: &&&Entry| {
-        let written = gathered.waiting.get(&entry.id) == Some(&PendingOn::Restart);
-        written && !gathered.included.contains(&entry.id) && inputs.choice.considers(&entry.id)
+        let pending = gathered.waiting.get(&entry.id) == Some(&PendingOn::Restart);
+        pending && inputs.written.contains(&entry.id) && inputs.choice.considers(&entry.id)
     };
     let waiting: Vec<&&Entry> = inputs.entries.iter().filter(waits).collect();
     for entry in waiting {
         let fix = assess(inputs, inputs.facts, entry, gathered);
-        if fix.hazards.is_empty() || inputs.choice.accepts(&entry.id) {
-            gathered.restart_for.insert(entry.id.clone());
+        if inputs.choice.takes(&entry.id, &fix) {
+            gathered.included.insert(entry.id.clone());
+            gathered.fixes.insert(entry.id.clone(), fix);
         }
     }
-}
-
-/// A value cannot be accepted, only given.
-fn needs_value(fix: &Fix) -> bool {
-    fix.hazards.iter().any(|h| h.hazard == Hazard::NeedsValue)
-}
-
-/// What fixing a check interrupts, and what it would hurt here.
-fn assess(inputs: &Inputs<'_>, facts: &Facts, entry: &Entry, gathered: &Gathered) -> Fix {
-    let disruption = disruption(facts, entry);
-    let mut change = Change {
-        check: entry.id.clone(),
-        edits: entry.remediation.edits.clone(),
-        files: files(facts, entry),
-        // A pending change is judged by what it will hurt when it takes effect, so --no-restart silences nothing.
-        restart: disruption >= Disruption::RestartDaemon,
-        daemon_reload: reloads_units(facts, entry),
-        live_restore_first: live_restore_first(inputs, gathered),
-        together: gathered.restart_keys.iter().cloned().collect(),
-        values: BTreeMap::new(),
-        own_history: inputs.put_back.to_vec(),
-    };
-    let keys: Vec<String> = change.keys().map(str::to_owned).collect();
-    change.values = keys.iter().filter_map(|key| Some((key.clone(), inputs.policy.value(key)?))).collect();
-    let situation = Situation { host: inputs.host, facts, workload: &inputs.facts.workload, change: &change };
-    Fix { disruption, hazards: hazard::look(&situation, &entry.remediation.hazards) }
-}
-
-/// Whether this plan turns live-restore on by a reload, before anything restarts. A flag needs the restart itself.
-pub(super) fn live_restore_first(inputs: &Inputs<'_>, gathered: &Gathered) -> bool {
-    gathered.included.contains("daemon.live-restore")
-        && !matches!(inputs.facts.daemon.setting("live-restore").origin, Origin::Flag(_))
-}
-
-/// The settings of the daemon that an entry writes.
-fn settings(entry: &Entry) -> impl Iterator<Item = &str> {
-    entry.remediation.edits.iter().filter_map(|edit| match edit {
-        Edit::DaemonSetting { key, .. } | Edit::DaemonSettingRemove { key } => Some(key.as_str()),
-        _ => None,
-    })
-}
-
-/// The settings of the daemon that an entry changes here: it may write several, some of which are good already.
-fn changed_settings<'e>(facts: &'e Facts, entry: &'e Entry) -> impl Iterator<Item = &'e str> {
-    entry.remediation.edits.iter().filter_map(|edit| {
-        let (key, value) = match edit {
-            Edit::DaemonSetting { key, value } => (key, value.as_ref()),
-            Edit::DaemonSettingRemove { key } => (key, None),
-            _ => return None,
-        };
-        let setting = facts.daemon.setting(key);
-        let good = value.is_some() && setting.next.as_ref().ok() == value && !setting.conflict;
-        (!good).then_some(key.as_str())
-    })
-}
-
-/// What a fix interrupts: a restart, unless the key is one that dockerd reloads and it is set in daemon.json.
-fn disruption(facts: &Facts, entry: &Entry) -> Disruption {
-    let changed: Vec<&str> = changed_settings(facts, entry).collect();
-    // Nothing left to write: what waits for a restart is judged by all that it writes.
-    let keys = if changed.is_empty() { settings(entry).collect() } else { changed };
-    let each = keys.into_iter().map(|key| {
-        let flag = matches!(facts.daemon.setting(key).origin, Origin::Flag(_));
-        let reload = keys::find(key).is_some_and(|k| k.reload) && !flag;
-        if reload { Disruption::Reload } else { Disruption::RestartDaemon }
-    });
-    each.max().unwrap_or_default()
-}
-
-/// A flag in a unit file takes a daemon-reload; one in an environment file does not.
-fn reloads_units(facts: &Facts, entry: &Entry) -> bool {
-    let in_unit = |key: &str| match facts.daemon.setting(key).origin {
-        Origin::Flag(place) => place.vendor || place.variable.is_none(),
-        Origin::File | Origin::Default => false,
-    };
-    settings(entry).any(in_unit)
-}
-
-/// The files that a fix would change, as far as that is known before.
-fn files(facts: &Facts, entry: &Entry) -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> = settings(entry)
-        .filter_map(|key| match facts.daemon.setting(key).origin {
-            Origin::Flag(place) if place.vendor => None,
-            Origin::Flag(place) => Some(place.file),
-            Origin::File | Origin::Default => Some(facts.daemon.config_path.clone()),
-        })
-        .collect();
-    for edit in &entry.remediation.edits {
-        match edit {
-            Edit::Environment { .. } => files.push("/etc/environment".into()),
-            Edit::AuditWatch { .. } => files.push(facts::audit_rules::OWN_RULES.into()),
-            Edit::FileAccess { object, .. } => {
-                let located = facts.objects.get(object).and_then(|o| o.as_ref().ok());
-                files.extend(located.into_iter().flatten().map(|l| l.path.clone()));
-            }
-            Edit::AuditNeverTask => {
-                let rules = facts.audit.files.iter().flatten().filter(|r| r.rule.is_never_task());
-                files.extend(rules.map(|r| r.file.clone()));
-            }
-            Edit::DaemonSetting { .. } | Edit::DaemonSettingRemove { .. } | Edit::Auditd => {}
-        }
-    }
-    files
 }
 
 fn annotate(findings: &mut [Finding], gathered: &Gathered) {
@@ -357,16 +280,11 @@ fn annotate(findings: &mut [Finding], gathered: &Gathered) {
     }
 }
 
-fn held(inputs: &Inputs<'_>, gathered: &Gathered) -> Vec<Held> {
+fn held(gathered: &Gathered) -> Vec<Held> {
     let one = |check: &String| {
-        let hazards = gathered.fixes.get(check).map(|f| f.hazards.clone()).unwrap_or_default();
-        let value = hazards.iter().any(|h| h.hazard == Hazard::NeedsValue);
-        let keys = || inputs.entries.iter().filter(|e| e.id == *check).flat_map(|e| settings(e));
-        let flag = match keys().find(|key| value && inputs.policy.value(key).is_none()) {
-            Some(key) => format!("set `{key}` under [values] in {}", policy::CONFIG),
-            None => format!("--accept {check}"),
-        };
-        Held { check: check.clone(), hazards, flag }
+        let fix = gathered.fixes.get(check);
+        let flag = fix.and_then(|f| f.obstacle.clone()).unwrap_or_else(|| format!("--accept {check}"));
+        Held { check: check.clone(), hazards: fix.map(|f| f.hazards.clone()).unwrap_or_default(), flag }
     };
     gathered.held.iter().map(one).collect()
 }

@@ -326,6 +326,12 @@ fn installer(host: &dyn Host) -> Option<&'static (&'static str, &'static [&'stat
     INSTALLERS.iter().find(|(program, _)| path::stat_follow(host, Path::new(program)).is_ok())
 }
 
+/// Whether a command line is one of those that install auditd.
+pub(super) fn installs_auditd(argv: &[String]) -> bool {
+    let (program, words) = argv.split_first().map_or(("", &[][..]), |(program, words)| (program.as_str(), words));
+    INSTALLERS.iter().any(|(own, args)| *own == program && words.iter().map(String::as_str).eq(args.iter().copied()))
+}
+
 /// Whether a check's edits can be made here. Watches need auditd, and nothing installs it where nothing is run (an
 /// offline tree) or where the package manager is not one of ours; its service needs systemd.
 pub(super) fn possible(host: &dyn Host, facts: &Facts, entry: &Entry) -> bool {
@@ -351,6 +357,10 @@ fn auditd(context: &Context<'_>) -> Vec<Command> {
         if let Some((program, words)) = installer(context.base) {
             let argv = std::iter::once(program).chain(words.iter()).map(|w| (*w).to_owned()).collect();
             commands.push(Command::Install { argv });
+            // Debian's package enables and starts the service by itself.
+            if context.facts.scope.systemd && *program != INSTALLERS[0].0 {
+                commands.extend([Command::Enable, Command::Start].map(|make| make("auditd.service".into())));
+            }
         }
         return commands;
     }

@@ -1,6 +1,7 @@
 //! What a plan expects of the containers, and what has to be said before it is approved.
 
-use super::build::{Gathered, Inputs, live_restore_first};
+use super::assess::live_restore_first;
+use super::build::{Gathered, Inputs};
 use super::change::{Act, Plan};
 use crate::audit::HazardFound;
 use crate::catalog::words::hazard_name;

@@ -1,5 +1,6 @@
 //! Findings to one ordered plan. Pure, but for hazards, which look at the host read-only.
 
+mod assess;
 mod build;
 mod change;
 pub mod diff;
@@ -10,5 +11,7 @@ mod expected;
 pub mod hazard;
 mod steps;
 
-pub use build::{Choice, Inputs, Planned, evidence, fingerprint, plan};
+pub use assess::{evidence, fingerprint};
+pub use build::{Accept, Choice, Inputs, Planned, plan};
 pub use change::{Act, FileChange, FileState, Fingerprint, Held, PLAN_SCHEMA, Part, Plan, Step, Target, Undo};
+pub use steps::vetted;

@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use super::build::{Gathered, Inputs};
 use super::change::{Act, FileChange, FileState, Fingerprint, Held, PLAN_SCHEMA, Plan, Step, Target, Undo};
@@ -13,7 +14,9 @@ use super::{draft, edits, expected};
 use crate::audit::{Disruption, HazardFound, PendingOn};
 use crate::catalog::Check;
 use crate::catalog::words::hazard_name;
+use crate::error::{Failure, Result};
 use crate::facts::audit_rules::{self, OWN_RULES, OWN_TMPFILES, PLAIN_RULES};
+use crate::facts::keys::Shape;
 use crate::facts::{AuditRule, Config, Facts, Install, Origin, Version, keys};
 use crate::host::Command;
 
@@ -48,7 +51,7 @@ pub(super) fn assemble(inputs: &Inputs<'_>, gathered: &Gathered, held: Vec<Held>
         expected_containers,
         stopped_containers,
         notes: Vec::new(),
-        target: target(facts, gathered),
+        target: target(facts, configured(facts, gathered)),
         parts: gathered.draft.parts.clone(),
     };
     plan.notes = expected::notes(inputs, gathered, &plan, restart);
@@ -158,8 +161,7 @@ fn service_steps(inputs: &Inputs<'_>, gathered: &Gathered, sorted: &Sorted, step
         fixes.map(|(check, _)| check.clone()).collect()
     };
     let up = facts.scope.systemd && facts.unit("docker.service").is_some_and(|u| u.active != "inactive");
-    let mut restart_for = by(Disruption::RestartDaemon);
-    restart_for.extend(gathered.restart_for.iter().cloned());
+    let restart_for = by(Disruption::RestartDaemon);
     let restart = up && !inputs.no_restart && !restart_for.is_empty();
     let mut reload_for = by(Disruption::Reload);
     let waits = |(check, on): (&String, &PendingOn)| {
@@ -210,16 +212,18 @@ fn interim(gathered: &Gathered, config: &Path) -> Option<String> {
     daemon_json::set(&before, "live-restore", &json!(true)).ok()
 }
 
-fn target(facts: &Facts, gathered: &Gathered) -> Target {
+/// Whether there is a daemon.json that dockerd reads, or will be.
+fn configured(facts: &Facts, gathered: &Gathered) -> bool {
+    let drafted = gathered.draft.targets.get(&facts.daemon.config_real_path).map(|t| &t.after);
+    let text = matches!(drafted, Some(FileState::Present { content: Some(_), .. }));
+    text || matches!(facts.daemon.config, Config::Valid { .. } | Config::Missing)
+}
+
+fn target(facts: &Facts, config: bool) -> Target {
     let daemon = &facts.daemon;
     let can_validate = daemon.install == Install::System && daemon.version.as_ref().is_some_and(|v| v.numbers[0] >= 23);
     let argv = daemon.next_argv.as_ref().ok().filter(|argv| !argv.is_empty() && can_validate);
     let flag = matches!(daemon.setting("live-restore").origin, Origin::Flag(_));
-    let text = match gathered.draft.targets.get(&daemon.config_real_path).map(|t| &t.after) {
-        Some(FileState::Present { content, .. }) => content.clone(),
-        _ => None,
-    };
-    let config = text.is_some() || matches!(daemon.config, Config::Valid { .. } | Config::Missing);
     Target {
         socket: daemon.socket.clone(),
         config: config.then(|| daemon.config_real_path.clone()),
@@ -236,12 +240,17 @@ pub(super) fn fingerprint(facts: &Facts, evidence: Vec<String>) -> Fingerprint {
     let version = |(what, version): (&str, Option<&Version>)| Some(format!("{what} {}", version?.text));
     let setting = |key: &keys::Key| {
         let setting = facts.daemon.setting(key.name);
+        // Lists and options can hold tokens, and a refusal prints what differs.
+        let shown = |value: &Value| match key.shape {
+            Shape::Bool | Shape::Text => value.to_string(),
+            Shape::List | Shape::Map => digest(value),
+        };
         let in_force = match &setting.in_force {
-            Ok(Some(value)) => value.to_string(),
+            Ok(Some(value)) => shown(value),
             Ok(None) => "nothing runs".into(),
             Err(_) => "unknown".into(),
         };
-        setting.next.ok().map(|next| format!("{}: next {next}, in force {in_force}", key.name))
+        setting.next.ok().map(|next| format!("{}: next {}, in force {in_force}", key.name, shown(&next)))
     };
     Fingerprint {
         machine_id: facts.scope.machine_id.clone(),
@@ -249,6 +258,46 @@ pub(super) fn fingerprint(facts: &Facts, evidence: Vec<String>) -> Fingerprint {
         settings: keys::KEYS.iter().filter_map(setting).collect(),
         evidence,
     }
+}
+
+fn digest(value: &Value) -> String {
+    let hash = Sha256::digest(value.to_string());
+    hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
+}
+
+/// Refuses a saved plan that does what no plan of ours does, however it came to say so: programs that it would run as
+/// root, and content that no diff shows.
+///
+/// # Errors
+/// The plan was edited.
+pub fn vetted(plan: &Plan, facts: &Facts) -> Result<()> {
+    let ours = |command: &Command| match command {
+        Command::Install { argv } => edits::installs_auditd(argv),
+        Command::Enable(unit) | Command::Start(unit) => unit == "auditd.service",
+        Command::Reload(unit) => unit == "docker.service",
+        _ => false,
+    };
+    let fits = |step: &Step| match &step.act {
+        Act::Run(command) => ours(command),
+        Act::File(change) => match (&change.interim, &change.before) {
+            (None, _) => true,
+            (Some(text), FileState::Present { content, .. }) => {
+                daemon_json::set(content.as_deref().unwrap_or_default(), "live-restore", &json!(true)).as_ref()
+                    == Ok(text)
+            }
+            (Some(text), FileState::Absent) => daemon_json::set("", "live-restore", &json!(true)).as_ref() == Ok(text),
+        },
+        _ => true,
+    };
+    let target = target(facts, plan.target.config.is_some());
+    let same = Target { config: plan.target.config.clone(), ..target } == plan.target;
+    let config = plan.target.config.as_ref().is_none_or(|config| *config == facts.daemon.config_real_path);
+    if plan.steps.iter().all(fits) && same && config {
+        return Ok(());
+    }
+    Err(Failure::refused("the plan does what no plan of seaworthy's does here: it was edited, or the daemon moved")
+        .host("unchanged")
+        .hint("make it anew with `seaworthy plan --out FILE`"))
 }
 
 /// Hazard evidence by name, `CHECK HAZARD NAME` each.

@@ -30,7 +30,7 @@ impl Question<'_> {
     /// The plan, the findings, and the facts that both come from.
     pub(crate) fn plan(&self, host: &dyn Host, choice: Choice) -> Checked<(Planned, Facts)> {
         self.with(host, choice, |inputs| {
-            let planned = plan::plan(inputs).map_err(|failure| format!("no plan: {failure:?}"))?;
+            let planned = plan::plan(inputs);
             Ok((planned, inputs.facts.clone()))
         })
     }
@@ -51,13 +51,14 @@ impl Question<'_> {
             choice,
             no_restart: false,
             put_back: &[],
+            written: &BTreeSet::new(),
         })
     }
 }
 
 /// Only what hurts nobody.
 pub(crate) fn automatic() -> Choice {
-    Choice::Automatic { accept: BTreeSet::new() }
+    Choice::automatic()
 }
 
 /// A plan as `seaworthy plan` prints it; empty when there is nothing to do and nothing held.

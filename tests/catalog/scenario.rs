@@ -37,8 +37,7 @@ pub(crate) fn check(catalog: &Catalog, file: &str, scenario: &Scenario, bless: b
     let own: Vec<&Finding> = by_itself.findings.iter().collect();
     verdict(scenario, &own)?;
     let held = own.iter().any(|f| f.applicability == Some(Applicability::Ask)) && !scenario.accept;
-    let chosen = BTreeSet::from([entry.id.clone()]);
-    let only = Choice::Only { accept: chosen.clone(), chosen };
+    let only = Choice::only(BTreeSet::from([entry.id.clone()]));
     let (question_of_plan, choice) = if held { (alone, automatic()) } else { (question, only.clone()) };
     let (planned, facts) = question_of_plan.plan(&host, choice)?;
     let text = document(&planned.plan, &facts);

@@ -1,0 +1,157 @@
+//! What a fix interrupts, what it would hurt on this host, and what stands in its way.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::build::{Gathered, Inputs};
+use super::change::{Fingerprint, Plan};
+use super::hazard::{self, Change, Situation};
+use super::steps;
+use crate::audit::{Disruption, HazardFound};
+use crate::catalog::{Edit, Entry, Hazard, Object};
+use crate::facts::{self, Facts, Origin, keys};
+use crate::policy;
+
+/// What is known of one fixable check.
+#[derive(Clone, Debug)]
+pub(super) struct Fix {
+    pub(super) disruption: Disruption,
+    pub(super) hazards: Vec<HazardFound>,
+    /// What has to be done first: with this nobody can accept the hazards.
+    pub(super) obstacle: Option<String>,
+}
+
+/// The hazards of a plan's checks on the host as it is now, one `CHECK HAZARD NAME` each, as in its fingerprint.
+pub fn evidence(inputs: &Inputs<'_>, plan: &Plan) -> Vec<String> {
+    let mut gathered = Gathered { included: plan.accepted.iter().cloned().collect(), ..Gathered::default() };
+    let planned = |e: &&&Entry| plan.accepted.contains(&e.id);
+    let entries: Vec<&&Entry> = inputs.entries.iter().filter(planned).collect();
+    gathered.restart_keys = entries.iter().flat_map(|e| settings(e)).map(str::to_owned).collect();
+    let fixes = entries.iter().map(|e| (e.id.clone(), assess(inputs, inputs.facts, e, &gathered)));
+    steps::evidence(fixes.map(|(check, fix)| (check, fix.hazards)))
+}
+
+/// What a plan would be compared with now.
+pub fn fingerprint(inputs: &Inputs<'_>, plan: &Plan) -> Fingerprint {
+    let evidence = evidence(inputs, plan);
+    steps::fingerprint(inputs.facts, evidence)
+}
+
+/// What fixing a check interrupts, and what it would hurt here.
+pub(super) fn assess(inputs: &Inputs<'_>, facts: &Facts, entry: &Entry, gathered: &Gathered) -> Fix {
+    let disruption = disruption(facts, entry);
+    let mut change = Change {
+        check: entry.id.clone(),
+        edits: entry.remediation.edits.clone(),
+        files: files(facts, entry),
+        // A pending change is judged by what it will hurt when it takes effect, so --no-restart silences nothing.
+        restart: disruption >= Disruption::RestartDaemon,
+        daemon_reload: reloads_units(facts, entry),
+        live_restore_first: live_restore_first(inputs, gathered),
+        together: gathered.restart_keys.iter().cloned().collect(),
+        values: BTreeMap::new(),
+        own_history: inputs.put_back.to_vec(),
+    };
+    let keys: Vec<String> = change.keys().map(str::to_owned).collect();
+    change.values = keys.iter().filter_map(|key| Some((key.clone(), inputs.policy.value(key)?))).collect();
+    let situation = Situation { host: inputs.host, facts, workload: &inputs.facts.workload, change: &change };
+    let hazards = hazard::look(&situation, &entry.remediation.hazards);
+    let obstacle = obstacle(inputs, entry, &hazards);
+    Fix { disruption, hazards, obstacle }
+}
+
+/// A value cannot be accepted, only given; and nobody can keep containers running through a move of the data root.
+fn obstacle(inputs: &Inputs<'_>, entry: &Entry, hazards: &[HazardFound]) -> Option<String> {
+    if hazards.iter().any(|h| h.hazard == Hazard::NeedsValue) {
+        let key = settings(entry).find(|key| inputs.policy.value(key).is_none());
+        return key.map(|key| format!("set `{key}` under [values] in {}", policy::CONFIG));
+    }
+    let moves = settings(entry).any(|key| key == "userns-remap");
+    let running = inputs.facts.workload.running().is_ok_and(|all| !all.is_empty());
+    (moves && running).then(|| "stop the running containers first: they would be lost from view".to_owned())
+}
+
+/// Whether this plan turns live-restore on by a reload, before anything restarts. A flag needs the restart itself.
+pub(super) fn live_restore_first(inputs: &Inputs<'_>, gathered: &Gathered) -> bool {
+    gathered.included.contains("daemon.live-restore")
+        && !matches!(inputs.facts.daemon.setting("live-restore").origin, Origin::Flag(_))
+}
+
+/// The settings of the daemon that an entry writes.
+pub(super) fn settings(entry: &Entry) -> impl Iterator<Item = &str> {
+    entry.remediation.edits.iter().filter_map(|edit| match edit {
+        Edit::DaemonSetting { key, .. } | Edit::DaemonSettingRemove { key } => Some(key.as_str()),
+        _ => None,
+    })
+}
+
+/// The settings of the daemon that an entry changes here: it may write several, some of which are good already.
+fn changed_settings<'e>(facts: &'e Facts, entry: &'e Entry) -> impl Iterator<Item = &'e str> {
+    entry.remediation.edits.iter().filter_map(|edit| {
+        let (key, value) = match edit {
+            Edit::DaemonSetting { key, value } => (key, value.as_ref()),
+            Edit::DaemonSettingRemove { key } => (key, None),
+            _ => return None,
+        };
+        let setting = facts.daemon.setting(key);
+        let good = value.is_some() && setting.next.as_ref().ok() == value && !setting.conflict;
+        (!good).then_some(key.as_str())
+    })
+}
+
+/// What a fix interrupts: a restart, unless the key is one that dockerd reloads and it is set in daemon.json.
+fn disruption(facts: &Facts, entry: &Entry) -> Disruption {
+    let changed: Vec<&str> = changed_settings(facts, entry).collect();
+    // Nothing left to write: what waits for a restart is judged by all that it writes.
+    let keys = if changed.is_empty() { settings(entry).collect() } else { changed };
+    let each = keys.into_iter().map(|key| {
+        let flag = matches!(facts.daemon.setting(key).origin, Origin::Flag(_));
+        let reload = keys::find(key).is_some_and(|k| k.reload) && !flag;
+        if reload { Disruption::Reload } else { Disruption::RestartDaemon }
+    });
+    each.max().unwrap_or_default()
+}
+
+/// A flag in a unit file takes a daemon-reload; one in an environment file does not.
+fn reloads_units(facts: &Facts, entry: &Entry) -> bool {
+    let in_unit = |key: &str| match facts.daemon.setting(key).origin {
+        Origin::Flag(place) => place.vendor || place.variable.is_none(),
+        Origin::File | Origin::Default => false,
+    };
+    // Enabling a unit, installing one, and a drop-in for the socket make systemd read its units again too.
+    let audit_missing = matches!(facts.audit.version, Ok(None));
+    let else_read = |edit: &Edit| match edit {
+        Edit::Auditd => true,
+        Edit::AuditWatch { .. } => audit_missing,
+        Edit::FileAccess { object, .. } => *object == Object::Named("docker-socket".into()),
+        _ => false,
+    };
+    settings(entry).any(in_unit) || entry.remediation.edits.iter().any(else_read)
+}
+
+/// The files that a fix would change, as far as that is known before.
+fn files(facts: &Facts, entry: &Entry) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = settings(entry)
+        .filter_map(|key| match facts.daemon.setting(key).origin {
+            Origin::Flag(place) if place.vendor => None,
+            Origin::Flag(place) => Some(place.file),
+            Origin::File | Origin::Default => Some(facts.daemon.config_path.clone()),
+        })
+        .collect();
+    for edit in &entry.remediation.edits {
+        match edit {
+            Edit::Environment { .. } => files.push("/etc/environment".into()),
+            Edit::AuditWatch { .. } => files.push(facts::audit_rules::OWN_RULES.into()),
+            Edit::FileAccess { object, .. } => {
+                let located = facts.objects.get(object).and_then(|o| o.as_ref().ok());
+                files.extend(located.into_iter().flatten().map(|l| l.path.clone()));
+            }
+            Edit::AuditNeverTask => {
+                let rules = facts.audit.files.iter().flatten().filter(|r| r.rule.is_never_task());
+                files.extend(rules.map(|r| r.file.clone()));
+            }
+            Edit::DaemonSetting { .. } | Edit::DaemonSettingRemove { .. } | Edit::Auditd => {}
+        }
+    }
+    files
+}
