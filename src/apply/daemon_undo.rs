@@ -269,7 +269,19 @@ impl<'a> DaemonUndo<'a, '_> {
             let restarted = self.journal.begun().rev().find_map(of);
             restarted.or_else(|| self.journal.before()?.containers.clone())
         };
-        let containers: Vec<Container> = live.or_else(last).unwrap_or_default();
+        // A run that failed may have lost some on the way: they ran when its restart began.
+        let settled = |record: &Record| matches!(record, Record::Commit { .. } | Record::Applied { .. });
+        let failed = !self.journal.records.iter().any(settled);
+        let lost: Vec<Container> = match &live {
+            Some(live) if failed => {
+                let gone = |one: &Container| !live.iter().any(|other| other.id == one.id);
+                last().unwrap_or_default().into_iter().filter(gone).collect()
+            }
+            _ => Vec::new(),
+        };
+        let same = same && lost.is_empty();
+        let mut containers: Vec<Container> = live.or_else(last).unwrap_or_default();
+        containers.extend(lost);
         let start = containers.iter().map(|one| (one.name.clone(), one.id.clone())).collect();
         let mut wanted = Wanted::from(self.journal.before(), containers, same);
         wanted.start = start;

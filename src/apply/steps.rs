@@ -212,6 +212,7 @@ impl Engine<'_, '_> {
             return Err(Failure::refused("containers run under live-restore while userns-remap changes")
                 .hint("stop them, and run `seaworthy plan` again"));
         }
+        self.starts()?;
         self.progress.step("restart docker.service");
         self.intend(Op::Restart { socket, running: wanted.containers.clone() })?;
         self.still_ours()?;
@@ -223,6 +224,16 @@ impl Engine<'_, '_> {
         let mut failure = Failure::new("containers are not as before the restart");
         failure.causes = missing;
         Err(failure)
+    }
+
+    /// The next start reads daemon.json as it lies there, whoever wrote it and whenever.
+    fn starts(&mut self) -> Result<()> {
+        let Some(config) = &self.plan.target.config else { return Ok(()) };
+        match self.host.read(config) {
+            Ok(bytes) => validate(self.host, &self.run, self.plan, &String::from_utf8_lossy(&bytes), config),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error).at("read", config),
+        }
     }
 
     /// A start on a daemon.json that someone else wrote meanwhile, without live-restore, would kill containers.

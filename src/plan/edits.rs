@@ -173,7 +173,7 @@ fn rebuilt(argv: &[Argument]) -> String {
     // Arguments from environment files keep coming from there: the variables are named again.
     let mut variables: Vec<String> = argv.iter().filter_map(|a| a.place.variable.clone()).collect();
     variables.dedup();
-    line + &variables.iter().map(|v| format!(" ${v}")).collect::<String>()
+    line + &variables.iter().flat_map(|v| [" $", v.as_str()]).collect::<String>()
 }
 
 fn quoted(word: &str) -> String {
