@@ -1,5 +1,7 @@
 //! `seaworthy` on a terminal: audits, then walks through the fixes one by one.
 
+use std::collections::BTreeSet;
+
 use super::apply::{Wish, carry_out};
 use super::session::{self, Session, catalog};
 use super::{change, plan};
@@ -55,8 +57,16 @@ fn chosen(host: &LiveHost, wish: &Wish<'_>, ui: &mut Ui) -> Result<Option<Plan>>
         Review::Quit => Ok(None),
         Review::Decided(Decision { accepted, .. }) if accepted.is_empty() => Ok(None),
         Review::Decided(Decision { accepted, .. }) => {
-            let choice = Choice::Only(accepted);
-            Ok(Some(session.plan(choice, no_restart, &put_back)?.plan))
+            // What was shown as harmless together with live-restore is not when that was declined.
+            let harmless: BTreeSet<&String> =
+                items.iter().filter(|i| i.automatic).flat_map(|i| &i.findings).map(|f| &f.check).collect();
+            let accept = accepted.iter().filter(|check| !harmless.contains(check)).cloned().collect();
+            let choice = Choice::Reviewed { only: accepted, accept };
+            let plan = session.plan(choice, no_restart, &put_back)?.plan;
+            for held in &plan.held {
+                ui.warning(&format!("{} {}: left out", held.check, text::hazards(&held.hazards)));
+            }
+            Ok(Some(plan))
         }
     }
 }

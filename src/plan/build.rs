@@ -50,19 +50,27 @@ pub enum Choice {
     },
     /// Exactly these, with their hazards.
     Only(BTreeSet<String>),
+    /// Exactly these, but with hazards only those of `accept`: what was shown as harmless may not be so once something
+    /// else (live-restore) was declined.
+    Reviewed {
+        /// Slugs that are taken where they hurt nothing.
+        only: BTreeSet<String>,
+        /// Slugs that are taken with their hazards.
+        accept: BTreeSet<String>,
+    },
 }
 
 impl Choice {
     fn accepts(&self, check: &str) -> bool {
         match self {
-            Self::Automatic { accept } | Self::Only(accept) => accept.contains(check),
+            Self::Automatic { accept } | Self::Only(accept) | Self::Reviewed { accept, .. } => accept.contains(check),
         }
     }
 
     fn considers(&self, check: &str) -> bool {
         match self {
             Self::Automatic { .. } => true,
-            Self::Only(only) => only.contains(check),
+            Self::Only(only) | Self::Reviewed { only, .. } => only.contains(check),
         }
     }
 }

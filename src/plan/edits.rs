@@ -43,6 +43,12 @@ pub(super) fn apply(context: &Context<'_>, draft: &mut Draft, entry: &Entry, fin
                 if let Some(value) = value {
                     set(context, draft, &entry.id, key, Some(&value))?;
                 }
+                // A driver's options mean nothing to another driver: where the site gives them, they come with it.
+                if key == "log-driver"
+                    && let Some(options) = context.policy.value("log-opts")
+                {
+                    set(context, draft, &entry.id, "log-opts", Some(&options))?;
+                }
             }
             Edit::DaemonSettingRemove { key } => set(context, draft, &entry.id, key, None)?,
             Edit::AuditWatch { object, perm } => watch(context, draft, entry, object, perm, &mut effects)?,
