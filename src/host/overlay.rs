@@ -66,11 +66,11 @@ impl<'a> Overlay<'a> {
                 && path.extension().is_some_and(|e| e == "conf")
                 && self.base.stat(path).is_err()
         });
-        let new: String = new.map(|path| format!(" {}", path.display())).collect();
+        let new: Vec<String> = new.map(|path| path.display().to_string()).collect();
         if !new.is_empty() {
             let known = answer.stdout.lines().find_map(|line| line.strip_prefix("DropInPaths=")).unwrap_or_default();
             // The last line with a key counts.
-            let line = format!("DropInPaths={}\n", format!("{known}{new}").trim());
+            let line = format!("DropInPaths={}\n", format!("{known} {}", new.join(" ")).trim());
             answer.stdout.push_str(&line);
         }
         answer

@@ -173,12 +173,12 @@ fn exec_start(unit: &str, line: usize) -> Option<String> {
 
 /// The command line put together again, where a variable of the unit holds the flag.
 fn rebuilt(argv: &[Argument]) -> String {
-    let line =
-        argv.iter().filter(|a| a.place.variable.is_none()).map(|a| quoted(&a.text)).collect::<Vec<_>>().join(" ");
+    let mut words: Vec<String> = argv.iter().filter(|a| a.place.variable.is_none()).map(|a| quoted(&a.text)).collect();
     // Arguments from environment files keep coming from there: the variables are named again.
     let mut variables: Vec<String> = argv.iter().filter_map(|a| a.place.variable.clone()).collect();
     variables.dedup();
-    line + &variables.iter().map(|v| format!(" ${v}")).collect::<String>()
+    words.extend(variables.iter().map(|v| format!("${v}")));
+    words.join(" ")
 }
 
 fn quoted(word: &str) -> String {

@@ -289,8 +289,9 @@ impl FakeDocker {
         let unsafe_registries = self.config.get("insecure-registries").and_then(Value::as_array);
         for name in unsafe_registries.into_iter().flatten().filter_map(Value::as_str) {
             if name.contains('/') {
-                let networks = base["RegistryConfig"]["InsecureRegistryCIDRs"].as_array_mut();
-                networks.into_iter().for_each(|all| all.push(name.into()));
+                if let Some(networks) = base["RegistryConfig"]["InsecureRegistryCIDRs"].as_array_mut() {
+                    networks.push(name.into());
+                }
             } else {
                 base["RegistryConfig"]["IndexConfigs"][name] = json!({"Name": name, "Secure": false});
             }
