@@ -10,7 +10,7 @@ use super::edits::{self, Effects};
 use super::hazard::{self, Change, Situation};
 use super::steps;
 use crate::audit::{self, Applicability, Disruption, Finding, HazardFound, PendingOn, Verdict};
-use crate::catalog::{Edit, Entry, Hazard, Object};
+use crate::catalog::{Check, Edit, Entry, Hazard, Object};
 use crate::error::Result;
 use crate::facts::workload::Workload;
 use crate::facts::{self, Facts, Origin, keys};
@@ -197,7 +197,8 @@ fn add_round(
 /// What an earlier run wrote with --no-restart is completed, when the restart hurts nothing here.
 fn wait_for_restart(inputs: &Inputs<'_>, gathered: &mut Gathered) {
     let waits = |entry: &&&Entry| {
-        let written = gathered.waiting.get(&entry.id) == Some(&PendingOn::Restart);
+        let written =
+            gathered.waiting.get(&entry.id) == Some(&PendingOn::Restart) && !only_doubtful(inputs.facts, entry);
         written && !gathered.included.contains(&entry.id) && inputs.choice.considers(&entry.id)
     };
     let waiting: Vec<&&Entry> = inputs.entries.iter().filter(waits).collect();
@@ -207,6 +208,14 @@ fn wait_for_restart(inputs: &Inputs<'_>, gathered: &mut Gathered) {
             gathered.restart_for.insert(entry.id.clone());
         }
     }
+}
+
+/// Nobody sets it, and daemon.json was written since the daemon started, by a reload of ours perhaps: whether something
+/// else is in force cannot be known, and that alone is no reason to restart.
+fn only_doubtful(facts: &Facts, entry: &Entry) -> bool {
+    let Check::DaemonSetting { key, .. } = &entry.check else { return false };
+    let setting = facts.daemon.setting(key);
+    setting.origin == Origin::Default && setting.in_force.is_err()
 }
 
 /// A value cannot be accepted, only given.
