@@ -40,7 +40,7 @@ pub(crate) fn host(scenario: &Scenario) -> Checked<FakeHost> {
         host.audit_enabled = enabled;
     }
     if over.written_later {
-        host.sleep(Duration::from_secs(60));
+        host.sleep(Duration::from_mins(1));
     }
     let age = if over.written_later { host.now() } else { 0 };
     // Directories before what is in them, links as they come.
