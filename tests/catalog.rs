@@ -2,6 +2,8 @@
 //!
 //! `SEAWORTHY_BLESS=1` writes the plans that were computed into the fixtures; they are reviewed like code.
 
+#![allow(clippy::disallowed_methods, reason = "these are files of the project, not of a host")]
+
 #[path = "catalog/coverage.rs"]
 mod coverage;
 #[path = "catalog/fixture.rs"]
@@ -15,6 +17,7 @@ mod scenario;
 #[allow(dead_code, reason = "tests/apply.rs uses the rest")]
 #[path = "support"]
 mod support {
+    pub(crate) mod fake_answers;
     pub(crate) mod fake_changes;
     pub(crate) mod fake_docker;
     pub(crate) mod fake_host;

@@ -64,7 +64,11 @@ fn chosen(host: &LiveHost, wish: &Wish<'_>, ui: &mut Ui) -> Result<Option<Plan>>
             };
             let accept = items.iter().filter_map(shown).collect();
             let choice = Choice { only: Some(chosen), accept };
-            Ok(Some(session.plan(choice, no_restart, &past)?.plan))
+            let plan = session.plan(choice, no_restart, &past)?.plan;
+            for held in &plan.held {
+                ui.warning(&format!("{} {}: left out", held.check, text::hazards(&held.hazards)));
+            }
+            Ok(Some(plan))
         }
     }
 }

@@ -43,6 +43,12 @@ pub(super) fn apply(context: &Context<'_>, draft: &mut Draft, entry: &Entry, fin
                 if let Some(value) = value {
                     set(context, draft, &entry.id, key, Some(&value))?;
                 }
+                // A driver's options mean nothing to another driver: where the site gives them, they come with it.
+                if key == "log-driver"
+                    && let Some(options) = context.policy.value("log-opts")
+                {
+                    set(context, draft, &entry.id, "log-opts", Some(&options))?;
+                }
             }
             Edit::DaemonSettingRemove { key } => set(context, draft, &entry.id, key, None)?,
             Edit::AuditWatch { object, perm } => watch(context, draft, entry, object, perm, &mut effects)?,
@@ -168,12 +174,12 @@ fn exec_start(unit: &str, line: usize) -> Option<String> {
 
 /// The command line put together again, where a variable of the unit holds the flag.
 fn rebuilt(argv: &[Argument]) -> String {
-    let line =
-        argv.iter().filter(|a| a.place.variable.is_none()).map(|a| quoted(&a.text)).collect::<Vec<_>>().join(" ");
+    let mut words: Vec<String> = argv.iter().filter(|a| a.place.variable.is_none()).map(|a| quoted(&a.text)).collect();
     // Arguments from environment files keep coming from there: the variables are named again.
     let mut variables: Vec<String> = argv.iter().filter_map(|a| a.place.variable.clone()).collect();
     variables.dedup();
-    line + &variables.iter().flat_map(|v| [" $", v.as_str()]).collect::<String>()
+    words.extend(variables.iter().map(|v| format!("${v}")));
+    words.join(" ")
 }
 
 fn quoted(word: &str) -> String {

@@ -3,6 +3,7 @@
 use super::assess::live_restore_first;
 use super::build::{Gathered, Inputs};
 use super::change::{Act, Plan};
+use crate::audit::Disruption;
 use crate::audit::HazardFound;
 use crate::catalog::words::hazard_name;
 use crate::facts::workload::Return;
@@ -32,10 +33,9 @@ pub(super) fn containers(inputs: &Inputs<'_>, gathered: &Gathered, restart: bool
 pub(super) fn notes(inputs: &Inputs<'_>, gathered: &Gathered, plan: &Plan, restart: bool) -> Vec<String> {
     let scope = &inputs.facts.scope;
     let mut notes = Vec::new();
-    let touches_daemon = gathered
-        .fixes
-        .iter()
-        .any(|(c, f)| gathered.included.contains(c) && f.disruption > crate::audit::Disruption::None);
+    let most =
+        |least: Disruption| gathered.fixes.iter().any(|(c, f)| gathered.included.contains(c) && f.disruption >= least);
+    let touches_daemon = most(Disruption::Reload);
     if gathered.included.contains("daemon.userns-remap") {
         notes.push(
             "dockerd itself creates the user and group dockremap and their ranges (/etc/passwd, /etc/group, \
@@ -70,7 +70,7 @@ pub(super) fn notes(inputs: &Inputs<'_>, gathered: &Gathered, plan: &Plan, resta
                 "systemd does not run here: restart dockerd by hand for the daemon's settings to take effect".into(),
             );
         }
-    } else if touches_daemon && !restart && !scope.offline && scope.systemd {
+    } else if most(Disruption::RestartDaemon) && !restart && !scope.offline && scope.systemd {
         notes.push("docker.service is not restarted: what needs that waits for its next start".into());
     }
     notes

@@ -78,9 +78,7 @@ impl Sorted {
                 continue;
             }
             let content = matches!(&target.after, FileState::Present { content: Some(_), .. });
-            sorted.units |= content
-                && path.extension().is_some_and(|e| e == "conf" || e == "service")
-                && path.starts_with("/etc/systemd");
+            sorted.units |= content && is_unit(path);
             let audit = path.starts_with("/etc/audit") || path.as_os_str() == OWN_TMPFILES;
             match (content, audit, daemon.contains(path)) {
                 (true, true, _) => sorted.audit.push(path.clone()),
@@ -92,6 +90,17 @@ impl Sorted {
         sorted.service.sort_by_key(|p| *p == facts.daemon.config_real_path);
         sorted
     }
+}
+
+/// A file that systemd reads only when it is told to.
+fn is_unit(path: &Path) -> bool {
+    path.starts_with("/etc/systemd") && path.extension().is_some_and(|e| e == "conf" || e == "service")
+}
+
+/// The checks that systemd reads its units again for: with one of them taken back it has to once more.
+fn unit_checks(gathered: &Gathered) -> Vec<String> {
+    let units = gathered.draft.targets.iter().filter(|(path, target)| is_unit(path) && target.before != target.after);
+    units.flat_map(|(_, target)| target.checks.clone()).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 fn file(gathered: &Gathered, path: &Path, interim: Option<String>) -> Step {
@@ -180,7 +189,7 @@ fn service_steps(inputs: &Inputs<'_>, gathered: &Gathered, sorted: &Sorted, step
         steps.push(file(gathered, path, interim));
     }
     if sorted.units && facts.scope.systemd {
-        steps.push(Step { act: Act::DaemonReload, checks: restart_for.iter().cloned().collect() });
+        steps.push(Step { act: Act::DaemonReload, checks: unit_checks(gathered) });
     }
     if restart {
         steps.push(Step { act: Act::RestartDocker, checks: restart_for.into_iter().collect() });

@@ -87,6 +87,7 @@ pub fn action(act: &Act) -> String {
             Command::Install { .. } => "install a package".into(),
             Command::Enable(unit) => format!("enable {unit}"),
             Command::Start(unit) => format!("start {unit}"),
+            Command::Reload(unit) => format!("reload {unit}"),
             _ => "run a command".into(),
         },
         Act::LiveRestoreFirst(path) => {

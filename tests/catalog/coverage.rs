@@ -1,14 +1,18 @@
 //! What the fixtures have to cover, taken together.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use libtest_mimic::{Failed, Trial};
 use seaworthy::audit::Verdict;
 use seaworthy::catalog::{Builtin, Catalog, Check, Entry};
+use seaworthy::plan::Choice;
+use seaworthy::policy::Policy;
 
 use crate::Checked;
 use crate::fixture::{Fixture, folder};
+use crate::look::Question;
+use crate::world;
 
 /// The entry whose remediation has this file name.
 pub(crate) fn entry<'c>(catalog: &'c Catalog, file: &str) -> Option<&'c Entry> {
@@ -33,6 +37,7 @@ pub(crate) fn trials(catalog: &'static Catalog, fixtures: &[Arc<Fixture>]) -> Ve
         trial("catalogue::every_check_is_seen_good_and_bad", good_and_bad),
         trial("catalogue::no_slug_of_an_earlier_release_is_missing", slugs),
         trial("catalogue::scenarios_have_names_of_their_own", names),
+        trial("catalogue::what_is_harmless_only_with_live_restore_is_held_without", declined),
     ]
 }
 
@@ -86,4 +91,20 @@ fn names(_: &Catalog, fixtures: &[Arc<Fixture>]) -> Checked {
         Some((file, name)) => Err(format!("{file} has two scenarios `{name}`")),
         None => Ok(()),
     }
+}
+
+/// Reviewed one by one, icc is shown as harmless since live-restore goes first; that was declined then.
+fn declined(catalog: &Catalog, fixtures: &[Arc<Fixture>]) -> Checked {
+    let busy = fixtures.iter().flat_map(|fixture| &fixture.scenarios).find(|one| one.name == "one-container");
+    let host = world::host(busy.ok_or("no fixture has the scenario one-container")?)?;
+    let (entries, policy) = (catalog.entries().collect::<Vec<_>>(), Policy::default());
+    let question = Question { entries: &entries, policy: &policy };
+    let all = BTreeSet::from(["daemon.live-restore".to_owned(), "daemon.icc".to_owned()]);
+    let (both, _) = question.plan(&host, Choice { only: Some(all), accept: BTreeMap::new() })?;
+    let only = BTreeSet::from(["daemon.icc".to_owned()]);
+    let (alone, _) = question.plan(&host, Choice { only: Some(only), accept: BTreeMap::new() })?;
+    if both.plan.held.is_empty() && alone.plan.is_empty() && alone.plan.held.len() == 1 {
+        return Ok(());
+    }
+    Err(format!("held: {:?} with, {:?} without", both.plan.held, alone.plan.held))
 }

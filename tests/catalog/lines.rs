@@ -67,6 +67,9 @@ fn names(entry: &Entry, facts: &Facts) -> Vec<String> {
         match edit {
             Edit::DaemonSetting { key, .. } | Edit::DaemonSettingRemove { key } => {
                 names.push(format!("\"{key}\""));
+                if key == "log-driver" {
+                    names.push("\"log-opts\"".into());
+                }
                 names.extend(keys::find(key).into_iter().flat_map(|key| key.flags).map(|flag| (*flag).to_owned()));
             }
             Edit::AuditWatch { object, .. } | Edit::FileAccess { object, .. } => {
@@ -107,7 +110,8 @@ fn inner(names: &BTreeSet<String>, after: &str) -> Vec<String> {
 fn frame(path: &Path, line: &str) -> bool {
     let own = path.to_string_lossy().contains("seaworthy");
     let trimmed = line.trim().trim_start_matches('\u{feff}');
-    matches!(trimmed, "" | "{" | "}" | "{}") || own && (trimmed.starts_with(['#', '[']) || trimmed == "ExecStart=")
+    matches!(trimmed, "" | "{" | "}" | "}," | "{}")
+        || own && (trimmed.starts_with(['#', '[']) || trimmed == "ExecStart=")
 }
 
 /// A key outside dockerd's reload set says that it restarts, and does; one inside says that it reloads.

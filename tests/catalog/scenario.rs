@@ -1,6 +1,7 @@
 //! What is checked of every scenario: verdict, plan, apply, audit again, second plan, rollback.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use similar::TextDiff;
 use crate::Checked;
 use crate::fixture::Scenario;
 use crate::look::{Question, automatic, document};
-use crate::support::fake_host::FakeHost;
+use crate::support::fake_host::{FakeHost, FakeNode};
 use crate::{coverage, lines, world};
 
 /// Checks a scenario; answers with the plan as text, which is compared unless it is to be blessed.
@@ -38,7 +39,7 @@ pub(crate) fn check(catalog: &Catalog, file: &str, scenario: &Scenario, bless: b
     verdict(scenario, &own)?;
     let held = own.iter().any(|f| f.applicability == Some(Applicability::Ask)) && !scenario.accept;
     let only = Choice::only(BTreeSet::from([entry.id.clone()]));
-    let (question_of_plan, choice) = if held { (alone, automatic()) } else { (question, only.clone()) };
+    let (question_of_plan, choice) = if held { (alone, automatic()) } else { (question, only) };
     let (planned, facts) = question_of_plan.plan(&host, choice)?;
     let text = document(&planned.plan, &facts);
     if !bless && text != scenario.diff {
@@ -48,37 +49,49 @@ pub(crate) fn check(catalog: &Catalog, file: &str, scenario: &Scenario, bless: b
     if held || planned.plan.is_empty() {
         return if planned.plan.is_empty() { Ok(text) } else { Err("a held check is in the plan".into()) };
     }
-    let plan = planned.plan;
-    lines::only_its_own(&plan, catalog, &facts)?;
-    lines::disruption(&plan, &host)?;
-    let before = (host.state(), in_force(&host));
-    let run = carry_out(&mut host, &question, &plan)?;
+    lines::only_its_own(&planned.plan, catalog, &facts)?;
+    lines::disruption(&planned.plan, &host)?;
+    there_and_back(&mut host, scenario, entry, &question, &overall.findings, &planned.plan)?;
+    Ok(text)
+}
+
+/// Applies a plan, looks, plans again, and takes it back.
+fn there_and_back(
+    host: &mut FakeHost,
+    scenario: &Scenario,
+    entry: &Entry,
+    question: &Question<'_>,
+    findings: &[Finding],
+    plan: &Plan,
+) -> Checked {
+    let before = (host.state(), in_force(host));
+    let run = carry_out(host, question, plan)?;
     // A reload takes a moment, and nobody waits for it.
     host.sleep(Duration::from_secs(5));
-    after(scenario, entry, &overall.findings, &question.audit(&host))?;
-    let (second, facts) = question.plan(&host, only)?;
+    after(scenario, entry, findings, &question.audit(host))?;
+    let (second, facts) = question.plan(host, Choice::only(BTreeSet::from([entry.id.clone()])))?;
     if !second.plan.is_empty() {
         return Err(format!("a second plan is not empty:\n{}", document(&second.plan, &facts)));
     }
-    take_back(&mut host, &run, scenario)?;
+    take_back(host, &run, scenario)?;
     if scenario.rollback_fails {
-        return Ok(text);
+        return Ok(());
     }
     host.sleep(Duration::from_secs(5));
     if host.state() != before.0 {
-        return Err(format!("rollback is not exact:{}", differences(&before.0, &host)));
+        return Err(format!("rollback is not exact:{}", differences(&before.0, host)));
     }
     if !plan.steps.iter().any(|step| matches!(step.act, Act::File(_))) {
         // A restart or a start alone cannot be taken back.
-        return Ok(text);
+        return Ok(());
     }
-    let (now, before) = (in_force(&host), before.1);
+    let (now, before) = (in_force(host), before.1);
     let before = if host.installed.is_empty() { before } else { without_auditd(&before) };
-    if now != before {
-        let diff = TextDiff::from_lines(&before, &now).unified_diff().to_string();
-        return Err(format!("rollback left something else in force:\n{diff}"));
+    if now == before {
+        return Ok(());
     }
-    Ok(text)
+    let diff = TextDiff::from_lines(&before, &now).unified_diff().to_string();
+    Err(format!("rollback left something else in force:\n{diff}"))
 }
 
 fn verdict(scenario: &Scenario, own: &[&Finding]) -> Checked {
@@ -218,32 +231,17 @@ fn in_force(host: &FakeHost) -> String {
 }
 
 fn without_auditd(text: &str) -> String {
-    text.lines().filter(|line| !line.starts_with("auditd.service")).map(|line| format!("{line}\n")).collect()
+    let kept: Vec<&str> = text.lines().filter(|line| !line.starts_with("auditd.service")).collect();
+    kept.join("\n") + "\n"
 }
 
-fn differences(before: &[(std::path::PathBuf, crate::support::fake_host::FakeNode)], host: &FakeHost) -> String {
+fn differences(before: &[(PathBuf, FakeNode)], host: &FakeHost) -> String {
     let now = host.state();
-    let mut told = String::new();
-    for (path, node) in before {
-        match now.iter().find(|(other, _)| other == path) {
-            None => told += &format!("\n  {} is gone", path.display()),
-            Some((_, other)) if other != node => {
-                let text =
-                    |node: &crate::support::fake_host::FakeNode| String::from_utf8_lossy(&node.bytes).into_owned();
-                told += &format!(
-                    "\n  {} was {:?} {:?} is {:?} {:?}",
-                    path.display(),
-                    node.stat,
-                    text(node),
-                    other.stat,
-                    text(other)
-                );
-            }
-            Some(_) => {}
-        }
-    }
-    for (path, _) in now.iter().filter(|(path, _)| before.iter().all(|(other, _)| other != path)) {
-        told += &format!("\n  {} is new", path.display());
-    }
-    told
+    let told = |(path, node): &(PathBuf, FakeNode)| {
+        let (path, text) = (path.display(), String::from_utf8_lossy(&node.bytes));
+        format!("{path} {:?} {:04o} {}:{} {text:?}", node.stat.kind, node.stat.mode, node.stat.uid, node.stat.gid)
+    };
+    let gone = before.iter().filter(|one| !now.contains(one)).map(|one| format!("\n-{}", told(one)));
+    let new = now.iter().filter(|one| !before.contains(one)).map(|one| format!("\n+{}", told(one)));
+    gone.chain(new).collect()
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
 
-use seaworthy::host::{Answer, FileKind, Host, Recording, Stat};
+use seaworthy::host::{Answer, FileKind, Host, HostMut, Recording, Stat};
 use seaworthy::mode;
 use serde_json::Value;
 
@@ -37,6 +38,9 @@ pub(crate) fn host(scenario: &Scenario) -> Checked<FakeHost> {
     host.engine_over = over.engine.clone();
     if let Some(enabled) = over.audit_enabled {
         host.audit_enabled = enabled;
+    }
+    if over.written_later {
+        host.sleep(Duration::from_mins(1));
     }
     let age = if over.written_later { host.now() } else { 0 };
     // Directories before what is in them, links as they come.

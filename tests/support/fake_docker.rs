@@ -289,9 +289,8 @@ impl FakeDocker {
         let unsafe_registries = self.config.get("insecure-registries").and_then(Value::as_array);
         for name in unsafe_registries.into_iter().flatten().filter_map(Value::as_str) {
             if name.contains('/') {
-                let networks = base["RegistryConfig"]["InsecureRegistryCIDRs"].as_array_mut();
-                if let Some(all) = networks {
-                    all.push(name.into());
+                if let Some(networks) = base["RegistryConfig"]["InsecureRegistryCIDRs"].as_array_mut() {
+                    networks.push(name.into());
                 }
             } else {
                 base["RegistryConfig"]["IndexConfigs"][name] = json!({"Name": name, "Secure": false});

@@ -58,7 +58,7 @@ impl FakeHost {
         let mut drop_ins: Vec<(String, PathBuf)> = Vec::new();
         for top in ["/usr/lib/systemd/system", "/run/systemd/system", "/etc/systemd/system"] {
             let dir = Path::new(top).join(format!("{unit}.d"));
-            for name in self.list(&dir).unwrap_or_default().into_iter().filter(|name| name.ends_with(".conf")) {
+            for name in self.list(&dir).unwrap_or_default().into_iter().filter(|name| is_conf(name)) {
                 drop_ins.retain(|(known, _)| *known != name);
                 drop_ins.push((name.clone(), dir.join(name)));
             }
@@ -171,6 +171,10 @@ pub(super) fn property(shown: &str, key: &str) -> Option<String> {
     shown.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('=')).map(str::to_owned)
 }
 
+fn is_conf(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|ending| ending == "conf")
+}
+
 fn plain(kind: FileKind, bytes: Vec<u8>) -> FakeNode {
     FakeNode { stat: stat(kind, 0o444), bytes, xattrs: Vec::new() }
 }
@@ -193,7 +197,9 @@ pub(super) fn flags(argv: &[String]) -> Map<String, Value> {
         let value = value.unwrap_or_else(|| "true".into());
         if let Some((_, key)) = LISTS.iter().find(|(flag, _)| *flag == name) {
             let all = flags.entry(*key).or_insert_with(|| json!([]));
-            all.as_array_mut().into_iter().for_each(|all| all.push(json!(value)));
+            if let Some(all) = all.as_array_mut() {
+                all.push(json!(value));
+            }
         } else if BOOLEAN.contains(&name) {
             flags.insert(name.into(), json!(value == "true"));
         } else {

@@ -1,5 +1,6 @@
 //! What the tests share.
 
+pub(crate) mod fake_answers;
 pub(crate) mod fake_changes;
 pub(crate) mod fake_docker;
 pub(crate) mod fake_host;
