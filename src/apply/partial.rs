@@ -40,10 +40,11 @@ pub(super) fn goals(host: &dyn Host, run: &Run, journal: &Journal, plan: &Plan, 
     Ok(goals)
 }
 
-/// The checks that changed a path.
+/// The checks that changed a path. A directory that the run made is needed by everything in it.
 fn sharers<'a>(plan: &'a Plan, path: &Path) -> Vec<&'a str> {
+    let made = made_dir(plan, path);
     let about = |act: &Act| match act {
-        Act::File(change) => change.path == path,
+        Act::File(change) => change.path == path || (made && change.path.starts_with(path)),
         Act::LiveRestoreFirst(at) => at == path,
         _ => false,
     };

@@ -41,8 +41,18 @@ pub(super) fn gather(host: &dyn Host, service: &Known<Unit>, socket: Option<&Uni
     daemon.data_root = text_setting(&daemon, "data-root").map_or("/var/lib/docker".into(), PathBuf::from);
     ask_engine(host, &mut daemon);
     daemon.version = version(host, &daemon);
+    refuse_byte_order_mark(&mut daemon);
     daemon.tcp_listeners = listeners(host, &daemon.running);
     daemon
+}
+
+/// dockerd ignores a byte order mark since 23.0; before, it neither starts nor reloads with one.
+fn refuse_byte_order_mark(daemon: &mut Daemon) {
+    let old = daemon.version.as_ref().is_some_and(|version| version.numbers[0] < 23);
+    if old && matches!(&daemon.config, Config::Valid { text, .. } if text.starts_with('\u{feff}')) {
+        let message = "a byte order mark, which Docker before 23.0 cannot read".into();
+        daemon.config = Config::Invalid { line: 1, message };
+    }
 }
 
 fn text_setting(daemon: &Daemon, key: &str) -> Option<String> {

@@ -16,8 +16,6 @@ use crate::policy::Policy;
 
 /// Where a flag of a vendor unit is overridden, when that was accepted.
 pub(super) const OWN_DROP_IN: &str = "/etc/systemd/system/docker.service.d/50-seaworthy.conf";
-/// Where the socket's owner and mode are kept across boots.
-pub(super) const OWN_SOCKET_DROP_IN: &str = "/etc/systemd/system/docker.socket.d/50-seaworthy.conf";
 
 /// Everything that edits need to know.
 pub(super) struct Context<'a> {
@@ -296,7 +294,7 @@ fn keep_socket(context: &Context<'_>, draft: &mut Draft, check: &str, owner: boo
     if !wrong_mode && !wrong_owner {
         return Ok(());
     }
-    let file = Path::new(OWN_SOCKET_DROP_IN);
+    let file = Path::new(drop_in::SOCKET_PATH);
     let old = draft.text(context.base, file)?;
     let new_mode = max.filter(|_| wrong_mode);
     let new_owner = wrong_owner.then_some(("root", "docker"));

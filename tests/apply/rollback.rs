@@ -185,7 +185,7 @@ fn userns_remap_is_not_taken_back_over_what_came_since() {
     host.container("late", 950, false);
     let error = undo(&mut host, &id).unwrap_err();
     assert_eq!(error.kind, Kind::Refused);
-    assert!(error.causes.iter().any(|cause| cause == "hides-images: 1 containers"), "{error:?}");
+    assert!(error.causes.iter().any(|cause| cause == "hides-images: container late"), "{error:?}");
     let force = RollbackOptions { force: true, ..options() };
     rollback(&mut host, &Store::default(), &id, &force, &mut Silent).unwrap();
     assert_eq!((pids(&host), host.text(CONFIG).unwrap().as_str()), (vec![0], BEFORE), "stopped, not orphaned");

@@ -62,7 +62,9 @@ pub(crate) fn daemon(host: &Machine) -> String {
 
 /// How often the daemon was started since the host booted.
 pub(crate) fn starts(host: &Machine) -> u32 {
-    host.ok("journalctl -u docker.service -o cat | grep -c 'Daemon has completed initialization'").parse().unwrap()
+    host.ok("journalctl -u docker.service -o cat | grep -c 'Daemon has completed initialization'")
+        .parse()
+        .expect("grep counts")
 }
 
 /// Running containers with their processes.

@@ -69,6 +69,14 @@ fn invalid_files_are_a_finding_and_are_not_edited(suite: &str) {
     refuses_to_edit(&host, "{\"ICC\": true}\n", 1, "ICC");
 }
 
+/// Before 23.0 dockerd does not start with one.
+#[test]
+fn a_byte_order_mark_is_a_finding_on_bookworm() {
+    let host = Machine::host("bookworm");
+    refuses_to_edit(&host, "\u{feff}{\"debug\": false}\n", 1, "byte order mark");
+    assert_ne!(host.sh("systemctl restart docker").status, 0, "it reads one after all");
+}
+
 #[test]
 fn invalid_files_are_a_finding_and_are_not_edited_on_bookworm() {
     invalid_files_are_a_finding_and_are_not_edited("bookworm");
@@ -104,6 +112,9 @@ fn without_its_folder_there_is_a_file_and_then_none() {
     seaworthy(&host, "apply --yes", 0);
     assert_eq!(host.ok("stat -c '%a %U:%G' /etc/docker /etc/docker/daemon.json"), "755 root:root\n644 root:root");
     assert_eq!((containers(&host), starts(&host)), (running.clone(), 2));
+    // The folder was made for all of them: one taken back leaves it.
+    let one = seaworthy(&host, "rollback --check live-restore --yes", 0);
+    assert!(!one.stderr.contains("directory") && !one.stdout.contains("stays:"), "{one:?}");
     seaworthy(&host, "rollback --yes", 0);
     assert_eq!(containers(&host), running);
     same(&before, &content(&host), "the rollback is not exact");

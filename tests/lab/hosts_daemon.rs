@@ -113,7 +113,7 @@ fn without_systemd_files_are_written_and_the_rest_is_said() {
 #[test]
 fn the_socket_s_mode_is_changed_in_place_and_kept() {
     let host = Machine::host("trixie");
-    host.write_file("/etc/site.d/mode.conf", "[Socket]\nSocketMode=0666\n");
+    host.write_file("/etc/site.d/override.conf", "[Socket]\nSocketMode=0666\n");
     host.ok("ln -s /etc/site.d /etc/systemd/system/docker.socket.d && systemctl daemon-reload");
     host.ok("systemctl stop docker.service && systemctl restart docker.socket && systemctl start docker.service");
     let (before, process) = (content(&host), daemon(&host));

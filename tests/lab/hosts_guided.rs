@@ -23,15 +23,19 @@ impl Terminal {
         let line = host.on_terminal(&format!(
             "script --quiet --return --command 'exec env TERM=xterm seaworthy {args}' /dev/null"
         ));
-        let mut child =
-            Command::new("bash").args(["-c", &line]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let (keys, mut screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        let mut child = Command::new("bash")
+            .args(["-c", &line])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("bash starts");
+        let (keys, mut screen) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
         let heard = Arc::new(Mutex::new(String::new()));
         let hears = Arc::clone(&heard);
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             while let Ok(count @ 1..) = screen.read(&mut bytes) {
-                hears.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..count]));
+                hears.lock().expect("nobody panics with it").push_str(&String::from_utf8_lossy(&bytes[..count]));
             }
         });
         Self { child, keys, heard, read: 0 }
@@ -54,7 +58,7 @@ impl Terminal {
 
     /// Everything heard so far, without colours and movements of the cursor.
     fn screen(&self) -> String {
-        let heard = self.heard.lock().unwrap().replace('\r', "");
+        let heard = self.heard.lock().expect("nobody panics with it").replace('\r', "");
         let mut parts = heard.split("\x1b[");
         let first = parts.next().unwrap_or_default().to_owned();
         parts.fold(first, |text, part| {
@@ -65,12 +69,12 @@ impl Terminal {
     fn keys(&mut self, keys: &str) {
         // Answered before it asks, a prompt may drop what was typed.
         std::thread::sleep(Duration::from_millis(300));
-        self.keys.write_all(keys.as_bytes()).and_then(|()| self.keys.flush()).unwrap();
+        self.keys.write_all(keys.as_bytes()).and_then(|()| self.keys.flush()).expect("somebody reads");
     }
 
     /// Waits for the end, and gives the status with everything that was on the screen.
     fn end(mut self) -> (Option<i32>, String) {
-        let status = self.child.wait().unwrap().code();
+        let status = self.child.wait().expect("a child").code();
         std::thread::sleep(Duration::from_millis(200));
         (status, self.screen())
     }

@@ -83,8 +83,9 @@ fn images_hold_userns_remap_until_it_is_accepted() {
     let host = Machine::host("trixie");
     host.ok("lab-image only:1");
     let plan = seaworthy(&host, "plan", 2).stdout;
-    let held = "# held: daemon.userns-remap hides-images: image only:1; include with --accept daemon.userns-remap";
-    says(&plan, &[held, "+  \"icc\": false"]);
+    let held = ["# held: daemon.userns-remap hides-images: image only:1; ", "--accept daemon.userns-remap"];
+    says(&plan, &held);
+    says(&plan, &["+  \"icc\": false"]);
     assert!(!plan.contains("+  \"userns-remap\""), "{plan}");
     seaworthy(&host, "apply --yes --accept userns-remap", 0);
     assert_eq!(verdict(&host, "daemon.userns-remap"), "pass");

@@ -1,11 +1,12 @@
-//! Our drop-in for docker.socket, `/etc/systemd/system/docker.socket.d/50-seaworthy.conf`: systemd makes the socket
-//! anew at each start, so that a chmod of it does not last.
+//! Our drop-in for docker.socket, [`SOCKET_PATH`]: systemd makes the socket anew at each start, so that a chmod of it
+//! does not last.
 
 use super::{line_end, terminated};
 use crate::mode;
 
-/// Where the drop-in lives.
-pub const SOCKET_PATH: &str = "/etc/systemd/system/docker.socket.d/50-seaworthy.conf";
+/// Where the drop-in lives. systemd reads drop-ins by name and the last one wins: also over the `override.conf` that
+/// `systemctl edit` makes.
+pub const SOCKET_PATH: &str = "/etc/systemd/system/docker.socket.d/zz-seaworthy.conf";
 
 const HEADER: &str = "\
 # Written by seaworthy: owner, group and mode of Docker's socket.
