@@ -51,7 +51,7 @@ impl Question<'_> {
             choice,
             no_restart: false,
             put_back: &[],
-            written: &BTreeSet::new(),
+            written: &self.entries.iter().map(|e| e.id.clone()).collect(),
         })
     }
 }
