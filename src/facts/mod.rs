@@ -8,6 +8,7 @@ pub mod daemon_json;
 pub mod environment_file;
 pub mod keys;
 mod model;
+mod next_start;
 mod objects;
 mod scope;
 mod settings;
