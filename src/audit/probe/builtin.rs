@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::audit::expect;
 use crate::audit::finding::{PendingOn, Verdict};
 use crate::catalog::{Builtin, Entry, Expect, Object, Releases};
-use crate::facts::{Config, Facts, Located, Origin, has_option, keys};
+use crate::facts::{Config, Facts, Located, has_option};
 use crate::policy::Policy;
 
 use super::{DAEMON, Outcome, audit_service, daemon_setting, registries};
@@ -195,34 +195,22 @@ fn central_logging(facts: &Facts) -> Outcome {
     }
 }
 
-/// daemon.json can be read by dockerd, and no key is also a flag: else the next start fails.
+/// Whether the next start of dockerd takes daemon.json.
 fn daemon_config(facts: &Facts) -> Outcome {
     let path = facts.daemon.config_path.display();
-    let subject = format!("path:{path}");
-    let expected = "one JSON object that dockerd reads, no key that is also a flag";
-    let outcome = |verdict| Outcome::new(subject.clone(), verdict).expected(expected);
+    let expected = "one JSON object that dockerd reads, no unknown key, no key that is also a flag";
+    let outcome = |verdict, actual: String| {
+        Outcome::new(format!("path:{path}"), verdict).expected(expected).actual(actual).source(path.to_string())
+    };
     match &facts.daemon.config {
-        Config::Missing => outcome(Verdict::Pass).actual("no file: defaults").source(path.to_string()),
-        Config::Unreadable(why) => outcome(Verdict::Unknown).actual(why.clone()).source(path.to_string()),
-        Config::Invalid { line, message } => {
-            outcome(Verdict::Fail).actual(format!("line {line}: {message}")).source(format!("{path}:{line}"))
-        }
-        Config::Valid { value, .. } => {
-            let conflicts = |key: &&keys::Key| value.contains_key(key.name) && facts.daemon.setting(key.name).conflict;
-            let both: Vec<&str> = keys::KEYS.iter().filter(conflicts).map(|k| k.name).collect();
-            match both.first() {
-                None => outcome(Verdict::Pass).actual("valid").source(path.to_string()),
-                Some(key) => {
-                    let setting = facts.daemon.setting(key);
-                    let place = match &setting.origin {
-                        Origin::Flag(place) => format!("{}:{}", place.file.display(), place.line),
-                        Origin::File | Origin::Default => String::new(),
-                    };
-                    outcome(Verdict::Fail)
-                        .actual(format!("also set by a flag, the next start fails: {}", both.join(", ")))
-                        .source(format!("{path} and {place}"))
-                }
-            }
-        }
+        Config::Unreadable(why) => outcome(Verdict::Unknown, why.clone()),
+        config => match facts.daemon.next_start_fails() {
+            Some(why) => outcome(Verdict::Fail, format!("the next start fails: {why}")),
+            None if *config == Config::Missing => outcome(Verdict::Pass, "no file: defaults".into()),
+            None => outcome(Verdict::Pass, "valid".into()),
+        },
     }
 }
+
+#[cfg(test)]
+mod tests;
