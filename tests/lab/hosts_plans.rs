@@ -30,11 +30,11 @@ fn a_plan_of_a_host_that_moved_on_is_refused() {
     let refused = |what: &str, named: &str| {
         let before = snapshot(&host);
         let out = seaworthy(&host, "apply /root/plan.json --yes", 3);
-        says(&out.stderr, &["the host moved on since the plan was made", "host: unchanged", named]);
+        says(&out.stderr, &["the plan was made", "host: unchanged", named]);
         same(&before, &snapshot(&host), what);
     };
     host.write_file("/etc/docker/daemon.json", "{\"debug\": false}\n");
-    refused("daemon.json was written meanwhile", "1: ");
+    refused("daemon.json was written meanwhile", "caused by: 1: ");
     host.ok("rm /etc/docker/daemon.json && lab-image late:1");
     refused("an image came", "late:1");
     host.ok("docker rmi late:1 && cp /etc/machine-id /root/ && printf '%032d\\n' 7 >/etc/machine-id");
