@@ -129,7 +129,7 @@ pub(crate) fn disruption(plan: &Plan, host: &FakeHost) -> Checked {
     }
     let restarts = plan.steps.iter().any(|step| step.act == Act::RestartDocker);
     // dockerd would reload authorization plugins too, but exits when one does not answer: ours restarts for them.
-    let reloads = |key: &&str| RELOADABLE.contains(key) && **key != "authorization-plugins";
+    let reloads = |key: &&str| RELOADABLE.contains(key) && *key != "authorization-plugins";
     let needs = !keys.iter().all(reloads);
     let wanted = if needs { Disruption::RestartDaemon } else { Disruption::Reload };
     let runs = host.docker.active == "active";

@@ -1,7 +1,5 @@
 //! One look at a host: facts, findings, and plans from them.
 
-use std::collections::BTreeSet;
-
 use seaworthy::audit::{self, Finding};
 use seaworthy::catalog::Entry;
 use seaworthy::facts::{self, Facts};
