@@ -9,7 +9,16 @@ use seaworthy::error::{Failure, Result};
 use seaworthy::report::json;
 use seaworthy::ui::{Interrupt, Ui};
 
+/// The exit code of a bug.
+const BUG: i32 = 70;
+
 fn main() -> ExitCode {
+    let told = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        told(panic);
+        // No unwinding through half-done work: the timer of a run takes it back.
+        std::process::exit(BUG);
+    }));
     let args: Vec<OsString> = std::env::args_os().collect();
     let json = cli::wants_json(&args);
     match cli::parse(args) {

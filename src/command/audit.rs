@@ -1,11 +1,10 @@
 //! `seaworthy audit`: what is open on this host. Changes nothing.
 
-use std::path::Path;
-
+use super::documents::save;
 use super::session::{self, Past, Session};
 use crate::cli::{Audit, Format, Global};
-use crate::error::{Failure, Result};
-use crate::host::{Recorder, local};
+use crate::error::Result;
+use crate::host::Recorder;
 use crate::plan::Choice;
 use crate::report::{AuditReport, json, text};
 use crate::ui::Ui;
@@ -35,11 +34,4 @@ pub(super) fn run(args: &Audit, global: &Global, ui: &mut Ui) -> Result<u8> {
         (None, Format::Json) => ui.document(&out)?,
     }
     Ok(exit)
-}
-
-/// Writes a document where the person wants it.
-pub(super) fn save(path: &Path, text: &str) -> Result<()> {
-    let shown = path.display();
-    local::write(path, text)
-        .map_err(|e| Failure::new(format!("{shown} cannot be written")).because(e).host("unchanged"))
 }

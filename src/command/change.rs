@@ -3,19 +3,24 @@
 
 use std::path::Path;
 
-use super::apply::Wish;
 use super::session::{Past, Session, catalog};
 use crate::apply::{self, ApplyOptions, Deadlines, Outcome, Progress, RollbackOptions, Store, Who};
 use crate::approve::{Mode, confirm};
 use crate::audit::{self, Finding, Verdict};
 use crate::catalog::{Check, Entry};
-use crate::cli::Global;
+use crate::cli::{Apply, Global};
 use crate::error::{Failure, Result};
 use crate::facts;
 use crate::host::{Host, HostMut, LiveHost, Recorder};
 use crate::plan::{self, Act, Choice, Inputs, Plan};
 use crate::policy::Policy;
 use crate::ui::Ui;
+
+/// What one apply was told.
+pub(super) struct Wish<'a> {
+    pub(super) args: &'a Apply,
+    pub(super) global: &'a Global,
+}
 
 impl Progress for Ui {
     fn step(&mut self, text: &str) {

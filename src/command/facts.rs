@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::audit::save;
+use super::documents::save;
 use super::session::{self, Past, Session};
 use crate::cli::Global;
 use crate::error::Result;

@@ -1,8 +1,9 @@
 //! `seaworthy` on a terminal: audits, then walks through the fixes one by one.
 
-use super::apply::{Wish, carry_out};
+use super::carry_out::carry_out;
+use super::change::Wish;
 use super::session::{self, Past, Session, catalog};
-use super::{change, plan};
+use super::{change, documents};
 use crate::approve::{Decision, Mode, Review, ReviewItem, approve};
 use crate::audit::{Applicability, Finding, Verdict};
 use crate::catalog::{Entry, Hazard, explain};
@@ -108,6 +109,6 @@ fn items(session: &Session<'_>, planned: &Planned, no_restart: bool, past: &Past
 
 fn part(plan: &Plan, session: &Session<'_>) -> String {
     let number = |slug: &str| session.number(slug);
-    let render = |change: &crate::plan::FileChange| plan::rendered(change, session);
+    let render = |change: &crate::plan::FileChange| documents::rendered(change, session);
     plan.steps.iter().map(|step| plan_text::step_text(step, &number, &render)).collect()
 }

@@ -2,9 +2,11 @@
 
 mod apply;
 mod audit;
+mod carry_out;
 mod change;
 mod checks;
 mod confirm;
+mod documents;
 mod explain;
 mod facts;
 mod guided;
