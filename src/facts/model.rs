@@ -132,8 +132,6 @@ pub struct Daemon {
     pub socket: PathBuf,
     /// Data root in use, without the `UID.GID` leaf of userns-remap.
     pub data_root: PathBuf,
-    /// Listening TCP addresses of the daemon's process.
-    pub tcp_listeners: Known<Vec<String>>,
 }
 
 /// The running daemon.

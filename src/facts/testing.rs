@@ -211,7 +211,6 @@ fn daemon() -> Daemon {
         version: Some(version("20.10.24")),
         socket: "/run/docker.sock".into(),
         data_root: "/var/lib/docker".into(),
-        tcp_listeners: Ok(Vec::new()),
     }
 }
 
