@@ -167,6 +167,7 @@ pub(crate) fn facts() -> Facts {
             enabled: Err(unread()),
             kernel: Err(unread()),
             files: Err(unread()),
+            strays: Ok(Vec::new()),
             rules_d: true,
             own_file: Ok(None),
             own_tmpfiles: Ok(None),
