@@ -28,9 +28,9 @@ pub(super) fn read(host: &dyn Host, unit: &Unit) -> Known<Vec<Argument>> {
     }
     for file in std::mem::take(&mut merged.environment_files) {
         let Ok(text) = path::read_text(host, &file) else { continue };
-        for (index, line) in text.lines().enumerate() {
-            if let Some((name, value)) = variable(line) {
-                let place = Place { file: file.clone(), line: index + 1, variable: Some(name.clone()), vendor: false };
+        for (number, line) in environment_lines(&text) {
+            if let Some((name, value)) = variable(&line) {
+                let place = Place { file: file.clone(), line: number, variable: Some(name.clone()), vendor: false };
                 merged.environment.insert(name, (value, place));
             }
         }
@@ -89,6 +89,26 @@ fn logical_lines(text: &str) -> Vec<(usize, String)> {
                 joined.push(' ');
                 joined.push_str(body);
             }
+            _ => lines.push((index + 1, body.to_owned())),
+        }
+        open = more;
+    }
+    lines
+}
+
+/// Lines of an environment file, those that end in a backslash joined with the next, and the number of the first
+/// physical one. Here systemd puts nothing in place of backslash and newline.
+fn environment_lines(text: &str) -> Vec<(usize, String)> {
+    let mut lines: Vec<(usize, String)> = Vec::new();
+    let mut open = false;
+    for (index, line) in text.lines().enumerate() {
+        let comment = !open && line.trim_start().starts_with(['#', ';']);
+        // Two backslashes are one, and join nothing.
+        let slashes = line.len() - line.trim_end_matches('\\').len();
+        let more = !comment && slashes % 2 == 1;
+        let body = if more { &line[..line.len() - 1] } else { line };
+        match lines.last_mut() {
+            Some((_, joined)) if open => joined.push_str(body),
             _ => lines.push((index + 1, body.to_owned())),
         }
         open = more;
@@ -172,6 +192,7 @@ fn words(text: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::FakeHost;
     use super::*;
 
     fn place() -> Place {
@@ -198,6 +219,17 @@ mod tests {
         assert_eq!(merged.exec_start.len(), 1);
         let (line, place) = &merged.exec_start[0];
         assert_eq!((words(line).len(), place.line, place.vendor), (3, 3, false));
+    }
+
+    #[test]
+    fn an_environment_file_may_continue_its_lines() {
+        let unit = "[Service]\nEnvironmentFile=-/etc/default/docker\nExecStart=/usr/sbin/dockerd $OPTS $MORE\n";
+        let options = "# site \\\nOPTS=\"--icc=false \\\n  --debug\"\nMORE=-D\n";
+        let host = FakeHost::default().file("/u", unit).file("/etc/default/docker", options);
+        let unit = Unit { fragment: Some("/u".into()), ..Unit::default() };
+        let argv = read(&host, &unit).expect("command line");
+        let seen: Vec<_> = argv.iter().map(|a| (a.text.as_str(), a.place.line)).collect();
+        assert_eq!(seen, [("/usr/sbin/dockerd", 3), ("--icc=false", 2), ("--debug", 2), ("-D", 4)]);
     }
 
     #[test]

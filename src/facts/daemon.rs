@@ -9,6 +9,9 @@ use super::model::{Argument, Config, Daemon, Install, Known, Place, Running, Uni
 use super::{command_line, config_file, keys, settings};
 use crate::host::{EngineError, FileKind, Host, Query, path};
 
+/// Flags and daemon.json of the snap are files of its own, which its refresh replaces.
+const SNAP: &str = "the snap keeps its own configuration, which seaworthy does not read";
+
 /// Where a path leads; a file that is still to be made lies in the folder that its parent leads to.
 fn real_path(host: &dyn Host, path: &Path) -> PathBuf {
     let beside = || Some(path::resolve(host, path.parent()?).ok()?.join(path.file_name()?));
@@ -18,15 +21,17 @@ fn real_path(host: &dyn Host, path: &Path) -> PathBuf {
 /// Reads the daemon. `service`, `socket`: the units, where they could be read.
 pub(super) fn gather(host: &dyn Host, service: &Known<Unit>, socket: Option<&Unit>) -> Daemon {
     let running = running(host, service);
-    let next_argv = next_argv(host, service, &running);
+    let install = install(host, service, &running);
+    let snap = install == Install::Snap;
+    let next_argv = if snap { Err(Unknown(SNAP.into())) } else { next_argv(host, service, &running) };
     let config_path = config_path(&next_argv);
     let config_real_path = real_path(host, &config_path);
     let config_mtime = host.stat(&config_real_path).ok().map(|s| s.mtime);
     let mut daemon = Daemon {
-        install: install(host, service, &running),
+        install,
         running,
         next_argv,
-        config: config_file::load(host, &config_path),
+        config: if snap { Config::Unreadable(SNAP.into()) } else { config_file::load(host, &config_path) },
         config_path,
         config_real_path,
         config_mtime,
@@ -36,13 +41,13 @@ pub(super) fn gather(host: &dyn Host, service: &Known<Unit>, socket: Option<&Uni
         version: None,
         socket: api_socket(socket),
         data_root: "/var/lib/docker".into(),
-        tcp_listeners: Ok(Vec::new()),
     };
     daemon.data_root = text_setting(&daemon, "data-root").map_or("/var/lib/docker".into(), PathBuf::from);
-    ask_engine(host, &mut daemon);
+    if listens(service) {
+        ask_engine(host, &mut daemon);
+    }
     daemon.version = version(host, &daemon);
     refuse_byte_order_mark(&mut daemon);
-    daemon.tcp_listeners = listeners(host, &daemon.running);
     daemon
 }
 
@@ -150,6 +155,11 @@ fn api_socket(socket: Option<&Unit>) -> PathBuf {
     path.map_or_else(|| "/run/docker.sock".into(), PathBuf::from)
 }
 
+/// A daemon that is on its way down still has a process, but the connection would have systemd start it again.
+pub(super) fn listens(service: &Known<Unit>) -> bool {
+    service.as_ref().map_or(true, |unit| ["active", "reloading"].contains(&unit.active.as_str()))
+}
+
 /// Asks only a daemon that runs: connecting to the socket of a stopped one would start it.
 fn ask_engine(host: &dyn Host, daemon: &mut Daemon) {
     if !matches!(daemon.running, Ok(Some(_))) {
@@ -193,45 +203,6 @@ fn version(host: &dyn Host, daemon: &Daemon) -> Option<Version> {
     api.or_else(|| Version::find(&host.ask(&Query::DockerdVersion).ok()?.stdout))
 }
 
-/// TCP sockets on which the daemon's process listens: `/proc/net/tcp*` by the inodes of its descriptors.
-fn listeners(host: &dyn Host, running: &Known<Option<Running>>) -> Known<Vec<String>> {
-    let Ok(Some(running)) = running else { return Ok(Vec::new()) };
-    let fds = PathBuf::from(format!("/proc/{}/fd", running.pid));
-    let names = host.list(&fds).map_err(|e| Unknown(format!("{}: {e}", fds.display())))?;
-    let mut inodes = Vec::new();
-    for name in names {
-        if let Ok(FileKind::Symlink(target)) = host.stat(&fds.join(name)).map(|s| s.kind) {
-            let inode = target.strip_prefix("socket:[").and_then(|t| t.strip_suffix(']'));
-            inodes.extend(inode.map(str::to_owned));
-        }
-    }
-    let mut found = Vec::new();
-    for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
-        let Ok(text) = path::read_text(host, Path::new(table)) else { continue };
-        for line in text.lines().skip(1) {
-            let fields: Vec<&str> = line.split_whitespace().collect();
-            let listening = fields.get(3) == Some(&"0A");
-            if listening && fields.get(9).is_some_and(|inode| inodes.iter().any(|own| own == inode)) {
-                found.extend(fields.get(1).and_then(|address| readable(address)));
-            }
-        }
-    }
-    Ok(found)
-}
-
-/// `0100007F:0947` of `/proc/net/tcp` as `127.0.0.1:2375`; words are in host order (little endian here).
-fn readable(address: &str) -> Option<String> {
-    let (ip, port) = address.split_once(':')?;
-    let port = u16::from_str_radix(port, 16).ok()?;
-    let words = (0..ip.len() / 8).map(|i| u32::from_str_radix(&ip[i * 8..i * 8 + 8], 16).ok());
-    let bytes: Vec<u8> = words.collect::<Option<Vec<u32>>>()?.into_iter().flat_map(u32::to_le_bytes).collect();
-    let ip = match <[u8; 4]>::try_from(bytes.as_slice()) {
-        Ok(four) => std::net::IpAddr::from(four),
-        Err(_) => std::net::IpAddr::from(<[u8; 16]>::try_from(bytes.as_slice()).ok()?),
-    };
-    Some(std::net::SocketAddr::new(ip, port).to_string())
-}
-
 /// Whether daemon.json is missing but its directory is there, and so on: what an edit has to create.
 impl Config {
     /// The text that an edit starts from; `None` when the file must not be edited.
@@ -246,13 +217,40 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
+    use super::super::testing::FakeHost;
     use super::*;
 
+    /// A process 500 that a unit in this state calls its own.
+    fn in_state(active: &str) -> Daemon {
+        let host = FakeHost::default()
+            .file("/usr/sbin/dockerd", "")
+            .file("/proc/500/cmdline", "/usr/sbin/dockerd\0")
+            .file("/proc/500/stat", "500 (dockerd) S 1 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 100 0")
+            .file("/proc/stat", "btime 1000\n")
+            .api("/info", json!({"Name": "box"}));
+        let unit = Unit { load: "loaded".into(), active: active.into(), main_pid: 500, ..Unit::default() };
+        gather(&host, &Ok(unit), None)
+    }
+
     #[test]
-    fn addresses_of_the_kernel_are_readable() {
-        assert_eq!(readable("0100007F:0947").as_deref(), Some("127.0.0.1:2375"));
-        assert_eq!(readable("00000000:0016").as_deref(), Some("0.0.0.0:22"));
-        assert_eq!(readable("00000000000000000000000000000000:0947").as_deref(), Some("[::]:2375"));
+    fn a_daemon_on_its_way_down_is_not_asked() {
+        assert!(in_state("active").info.is_ok());
+        assert!(in_state("reloading").info.is_ok());
+        let stopping = in_state("deactivating");
+        assert!(matches!(stopping.running, Ok(Some(_))) && stopping.info.is_err());
+    }
+
+    #[test]
+    fn of_a_snap_no_setting_is_known() {
+        let host = FakeHost::default()
+            .file("/var/snap/docker/current/config/daemon.json", "{}")
+            .file("/etc/docker/daemon.json", r#"{"icc": false}"#);
+        let daemon = gather(&host, &Ok(Unit::default()), None);
+        assert_eq!(daemon.install, Install::Snap);
+        assert_eq!(daemon.setting("icc").next, Err(Unknown(SNAP.into())));
+        assert_eq!(daemon.config, Config::Unreadable(SNAP.into()));
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub fn gather(host: &dyn Host, objects: &BTreeSet<Object>) -> Facts {
     let names = names(host, &located);
     let seen = workload::Context {
         socket: &daemon.socket,
-        running: matches!(daemon.running, Ok(Some(_))),
+        running: matches!(daemon.running, Ok(Some(_))) && daemon::listens(&units["docker.service"]),
         data_root: &daemon.data_root,
         info: &daemon.info,
         systemd: scope.systemd,

@@ -132,8 +132,6 @@ pub struct Daemon {
     pub socket: PathBuf,
     /// Data root in use, without the `UID.GID` leaf of userns-remap.
     pub data_root: PathBuf,
-    /// Listening TCP addresses of the daemon's process.
-    pub tcp_listeners: Known<Vec<String>>,
 }
 
 /// The running daemon.
@@ -235,6 +233,9 @@ pub struct Audit {
     pub kernel: Known<Vec<AuditRule>>,
     /// Rules on disk, canonical, with file and line.
     pub files: Known<Vec<FiledRule>>,
+    /// Rules in `/etc/audit/audit.rules` that are in no file of rules.d: augenrules, which generates that file, would
+    /// lose them. Empty where there is no rules.d.
+    pub strays: Known<Vec<FiledRule>>,
     /// Whether `/etc/audit/rules.d` is there.
     pub rules_d: bool,
     /// Text of our own rules file, if it is there.

@@ -167,6 +167,7 @@ pub(crate) fn facts() -> Facts {
             enabled: Err(unread()),
             kernel: Err(unread()),
             files: Err(unread()),
+            strays: Ok(Vec::new()),
             rules_d: true,
             own_file: Ok(None),
             own_tmpfiles: Ok(None),
@@ -211,7 +212,6 @@ fn daemon() -> Daemon {
         version: Some(version("20.10.24")),
         socket: "/run/docker.sock".into(),
         data_root: "/var/lib/docker".into(),
-        tcp_listeners: Ok(Vec::new()),
     }
 }
 

@@ -28,10 +28,18 @@ pub(super) fn read(host: &dyn Host, name: &str) -> Known<Unit> {
 }
 
 fn parse_show(answer: &Answer) -> Unit {
-    let mut properties = BTreeMap::new();
+    let mut properties: BTreeMap<String, String> = BTreeMap::new();
     for line in answer.stdout.lines() {
-        if let Some((key, value)) = line.split_once('=') {
-            properties.insert(key.to_owned(), value.to_owned());
+        let Some((key, value)) = line.split_once('=') else { continue };
+        match properties.get_mut(key) {
+            // systemctl shows a socket's addresses in a line each.
+            Some(addresses) if key == "Listen" => {
+                addresses.push('\n');
+                addresses.push_str(value);
+            }
+            _ => {
+                properties.insert(key.to_owned(), value.to_owned());
+            }
         }
     }
     let text = |key: &str| properties.get(key).cloned().unwrap_or_default();
@@ -85,4 +93,16 @@ impl Unit {
 /// Whether a unit file belongs to a package, so that it is never edited.
 pub(super) fn is_vendor(path: &Path) -> bool {
     !path.starts_with("/etc/systemd") && !path.starts_with("/run/systemd/transient")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_address_of_a_socket_is_kept() {
+        let stdout = "Listen=/run/docker.sock (Stream)\nListen=[::]:2375 (Stream)\n".into();
+        let unit = parse_show(&Answer { stdout, ..Answer::default() });
+        assert_eq!(unit.properties["Listen"], "/run/docker.sock (Stream)\n[::]:2375 (Stream)");
+    }
 }

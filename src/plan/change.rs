@@ -71,8 +71,6 @@ pub enum Act {
     DaemonReload,
     /// Restarts docker.service and waits until it is healthy.
     RestartDocker,
-    /// Restarts docker.socket (which stops docker.service) and then docker.service.
-    RestartSocket,
 }
 
 /// One step, and the checks that it is for.

@@ -71,7 +71,7 @@ fn change(step: &Step, render: Render<'_>) -> Value {
         Act::Run(command) => json!({ "kind": "run", "checks": checks, "command": command.to_string() }),
         Act::LiveRestoreFirst(path) => json!({ "kind": "live-restore-first", "checks": checks, "path": path }),
         Act::LoadAuditRules { expect } => json!({ "kind": "load-audit-rules", "checks": checks, "expect": expect }),
-        act @ (Act::DaemonReload | Act::RestartDocker | Act::RestartSocket) => {
+        act @ (Act::DaemonReload | Act::RestartDocker) => {
             json!({ "kind": word(act), "checks": checks })
         }
     }

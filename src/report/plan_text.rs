@@ -96,7 +96,6 @@ pub fn action(act: &Act) -> String {
         Act::LoadAuditRules { .. } => "load the audit rules and compare the kernel's".into(),
         Act::DaemonReload => "reload systemd's units".into(),
         Act::RestartDocker => "restart docker".into(),
-        Act::RestartSocket => "restart docker.socket, which restarts docker".into(),
     }
 }
 
@@ -109,7 +108,6 @@ fn command(act: &Act) -> Option<String> {
         Act::LoadAuditRules { .. } => Some(Command::LoadAuditRules.to_string()),
         Act::DaemonReload => Some(Command::DaemonReload.to_string()),
         Act::RestartDocker => Some("systemctl restart docker.service".into()),
-        Act::RestartSocket => Some("systemctl restart docker.socket docker.service".into()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::audit::finding::{PendingOn, Verdict};
 use crate::catalog::Object;
-use crate::facts::{Facts, Known, Located};
+use crate::facts::{AuditRule, Facts, Known, Located};
 
 use super::Outcome;
 
@@ -56,7 +56,16 @@ fn judge(facts: &Facts, located: &Located, perm: &str) -> Outcome {
         Ok(rules) => Ok(names.iter().all(|n| rules.iter().any(|r| r.covers(n, perm)))),
         Err(why) => Err(why.clone()),
     };
+    let silenced = audit.kernel.as_ref().is_ok_and(|rules| rules.iter().any(AuditRule::is_never_task));
     match (loaded, filed) {
+        (Ok(true), true) if audit.enabled == Ok(0) => Outcome::pending(subject, PendingOn::Reboot)
+            .expected(expected)
+            .actual("the rule is in the kernel, whose auditing is off (enabled 0)")
+            .source("auditctl -s"),
+        (Ok(true), true) if silenced => Outcome::pending(subject, PendingOn::Reload)
+            .expected(expected)
+            .actual("the rule is in the kernel beside `-a never,task`, which stops all others")
+            .source("kernel, auditctl -l"),
         (Ok(true), true) => outcome(Verdict::Pass).actual("watched").source("kernel, auditctl -l"),
         (Ok(true), false) => {
             let actual = "the rule is in the kernel but in no file: lost at the next boot";
@@ -69,5 +78,37 @@ fn judge(facts: &Facts, located: &Located, perm: &str) -> Outcome {
         }
         (Ok(false), false) => outcome(Verdict::Fail).actual("no rule").source("kernel, auditctl -l"),
         (Err(why), _) => Outcome::unknown(subject, &why).expected(expected),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::FiledRule;
+    use crate::facts::audit_rules::parse_list;
+    use crate::facts::testing::{facts, stat, version};
+    use crate::host::FileKind;
+
+    fn watched(enabled: u32, listing: &str) -> Outcome {
+        let object = Object::Named("dockerd".into());
+        let mut facts = facts();
+        let located = Located { path: "/usr/sbin/dockerd".into(), aliases: Vec::new(), stat: stat(FileKind::File) };
+        facts.objects.insert(object.clone(), Ok(vec![located]));
+        let text = "-w /usr/sbin/dockerd -p wa";
+        let rule = parse_list(text).remove(0);
+        let filed = FiledRule { file: "/etc/audit/rules.d/a.rules".into(), line: 1, rule, text: text.into() };
+        facts.audit.version = Ok(Some(version("3.0.9")));
+        facts.audit.enabled = Ok(enabled);
+        facts.audit.files = Ok(vec![filed]);
+        facts.audit.kernel = Ok(parse_list(&format!("{listing}{text}")));
+        run(&facts, &object, &[], "wa").remove(0)
+    }
+
+    #[test]
+    fn a_rule_that_records_nothing_is_pending() {
+        assert_eq!(watched(1, "").verdict, Verdict::Pass);
+        assert_eq!(watched(2, "").verdict, Verdict::Pass);
+        assert_eq!(watched(0, "").pending_on, Some(PendingOn::Reboot));
+        assert_eq!(watched(1, "-a never,task\n").pending_on, Some(PendingOn::Reload));
     }
 }

@@ -8,7 +8,7 @@ use crate::catalog::{Builtin, Entry, Expect, Object, Releases};
 use crate::facts::{Config, Facts, Located, has_option};
 use crate::policy::Policy;
 
-use super::{DAEMON, Outcome, audit_service, daemon_setting, registries};
+use super::{DAEMON, Outcome, audit_service, daemon_setting, registries, tls_listener};
 
 /// Runs a probe by name.
 pub(super) fn run(which: Builtin, entry: &Entry, facts: &Facts, policy: &Policy) -> Vec<Outcome> {
@@ -20,7 +20,7 @@ pub(super) fn run(which: Builtin, entry: &Entry, facts: &Facts, policy: &Policy)
         Builtin::InsecureRegistries => registries::insecure(facts),
         Builtin::StorageAufs => storage_driver(facts, "aufs"),
         Builtin::StorageDevicemapper => storage_driver(facts, "devicemapper"),
-        Builtin::TlsListener => tls_listener(facts),
+        Builtin::TlsListener => tls_listener::run(facts),
         Builtin::UserNamespaces => daemon_setting::run(facts, "userns-remap", &Expect::NonEmpty),
         Builtin::CentralLogging => central_logging(facts),
         Builtin::DaemonConfig => daemon_config(facts),
@@ -31,7 +31,7 @@ pub(super) fn run(which: Builtin, entry: &Entry, facts: &Facts, policy: &Policy)
     vec![outcome]
 }
 
-fn first(facts: &Facts, object: &Object) -> Option<Located> {
+pub(super) fn first(facts: &Facts, object: &Object) -> Option<Located> {
     facts.objects.get(object)?.as_ref().ok()?.first().cloned()
 }
 
@@ -128,40 +128,6 @@ fn storage_driver(facts: &Facts, driver: &str) -> Outcome {
     };
     let verdict = if value == json!(driver) { Verdict::Fail } else { Verdict::Pass };
     Outcome::new(DAEMON, verdict).expected(expected).actual(expect::show(&value)).source(source)
-}
-
-/// What dockerd listens on now, and what it will listen on.
-fn tls_listener(facts: &Facts) -> Outcome {
-    let expected = "no TCP socket, or one that demands client certificates (tlsverify)";
-    let hosts = match facts.daemon.setting("hosts").next {
-        Ok(value) => value,
-        Err(why) => return Outcome::unknown(DAEMON, &why).expected(expected),
-    };
-    let configured: Vec<String> = hosts
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|h| h.as_str())
-        .filter(|h| h.starts_with("tcp://"))
-        .map(str::to_owned)
-        .collect();
-    let listening = match &facts.daemon.tcp_listeners {
-        Ok(all) => all.clone(),
-        Err(why) => return Outcome::unknown(DAEMON, why).expected(expected),
-    };
-    let source = "flags, daemon.json and the daemon's listening sockets";
-    if configured.is_empty() && listening.is_empty() {
-        return Outcome::new(DAEMON, Verdict::Pass).expected(expected).actual("no TCP socket").source(source);
-    }
-    let verify = daemon_setting::value(facts, "tlsverify") == json!(true);
-    let files = ["tls-ca", "tls-cert", "tls-key"].iter().all(|n| first(facts, &Object::Named((*n).into())).is_some());
-    let where_ = if configured.is_empty() { listening } else { configured }.join(", ");
-    let (verdict, actual) = match (verify, files) {
-        (true, true) => (Verdict::Pass, format!("{where_} with tlsverify")),
-        (true, false) => (Verdict::Fail, format!("{where_} with tlsverify, but a certificate file is missing")),
-        (false, _) => (Verdict::Fail, format!("{where_} without tlsverify")),
-    };
-    Outcome::new(DAEMON, verdict).expected(expected).actual(actual).source(source)
 }
 
 /// Log drivers that send to another machine by themselves.

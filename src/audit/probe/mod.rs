@@ -7,6 +7,7 @@ mod daemon_setting;
 mod environment;
 mod file_access;
 mod registries;
+mod tls_listener;
 
 use crate::catalog::{Check, Entry};
 use crate::facts::{Facts, Unknown};

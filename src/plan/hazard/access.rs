@@ -40,7 +40,11 @@ pub(super) fn drops_privilege(subject: &Situation, evidence: &mut Evidence) {
 
 /// A socket that loses owner, group or mode bits through which someone other than root may use it.
 pub(super) fn cuts_access(subject: &Situation, evidence: &mut Evidence) {
+    let containerd = Object::Named("containerd-socket".into());
     for edit in &subject.change.edits {
+        if matches!(edit, Edit::FileAccess { object, .. } if *object == containerd) {
+            containerd_socket(subject, &containerd, evidence);
+        }
         if let Edit::FileAccess { object, owner, group, mode } = edit
             && *object == Object::Named("docker-socket".into())
         {
@@ -49,6 +53,17 @@ pub(super) fn cuts_access(subject: &Situation, evidence: &mut Evidence) {
             let Some(stat) = stat else { continue };
             lost(subject, &stat, owner.as_deref(), group.as_deref(), mask, evidence);
         }
+    }
+}
+
+/// containerd knows no group of its own, and who connects to it is recorded nowhere.
+fn containerd_socket(subject: &Situation, object: &Object, evidence: &mut Evidence) {
+    let Some(located) = subject.facts.objects.get(object) else {
+        return evidence.blind("containerd's socket was not looked at");
+    };
+    let open = |stat: &Stat| stat.uid != 0 || stat.mode & (GROUP_WRITE | OTHER_WRITE) != 0;
+    if evidence.known(located).into_iter().flatten().any(|one| open(&one.stat)) {
+        evidence.blind("who uses containerd's socket leaves no trace");
     }
 }
 

@@ -69,7 +69,7 @@ impl Change {
                 "userns-remap" => [Hazard::HidesImages, Hazard::BreaksStartup].as_slice(),
                 "icc" => &[Hazard::CutsTraffic, Hazard::BreaksStartup],
                 "live-restore" => &[Hazard::Swarm],
-                "userland-proxy" | "insecure-registries" => &[Hazard::CutsTraffic],
+                "userland-proxy" | "insecure-registries" | "iptables" | "ip6tables" => &[Hazard::CutsTraffic],
                 "no-new-privileges" => &[Hazard::DropsPrivilege],
                 _ => &[],
             });

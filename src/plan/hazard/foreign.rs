@@ -47,6 +47,7 @@ pub(super) fn foreign_owner(subject: &Situation, evidence: &mut Evidence) {
         return;
     }
     whole_host(subject, evidence);
+    generated_rules(subject, evidence);
     let mounts = evidence.take(mounts(subject.host)).unwrap_or_default();
     for path in &subject.change.files {
         if subject.change.own_history.contains(path) {
@@ -79,6 +80,23 @@ fn whole_host(subject: &Situation, evidence: &mut Evidence) {
     for agent in evidence.known(&subject.workload.agents).into_iter().flatten() {
         evidence.name(format!("{agent} is active"));
     }
+}
+
+/// Loading rules.d has augenrules write audit.rules anew.
+fn generated_rules(subject: &Situation, evidence: &mut Evidence) {
+    let loads = |edit: &Edit| matches!(edit, Edit::AuditWatch { .. } | Edit::AuditNeverTask);
+    if !subject.change.edits.iter().any(loads) {
+        return;
+    }
+    let Some(strays) = evidence.known(&subject.facts.audit.strays) else { return };
+    let Some(first) = strays.first() else { return };
+    let rules = if strays.len() == 1 { "rule that is" } else { "rules that are" };
+    evidence.name(format!(
+        "{}: {} {rules} in no file of rules.d would be lost, the first in line {}",
+        first.file.display(),
+        strays.len(),
+        first.line
+    ));
 }
 
 fn file(subject: &Situation, path: &Path, real: &Path, mounts: &[Mount], evidence: &mut Evidence) {

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{Evidence, Situation, settings};
+use super::{Evidence, Situation, remap, settings};
 use crate::facts::workload::Swarm;
 use crate::facts::{Known, keys};
 
@@ -13,8 +13,11 @@ pub(super) fn breaks_startup(subject: &Situation, evidence: &mut Evidence) {
     if change.restart {
         twice(subject, evidence);
     }
-    if change.sets("userns-remap").is_some_and(|value| value.as_str() != Some("")) {
+    if let Some(value) = change.sets("userns-remap").filter(|value| value.as_str() != Some("")) {
         remapped_containers(subject, evidence);
+        if !value.is_null() {
+            remap::prerequisites(subject, value.as_str() == Some("default"), evidence);
+        }
         if evidence.take(explicit_snapshotter(subject)).unwrap_or(false) {
             evidence.name("features.containerd-snapshotter is true: dockerd refuses it together with userns-remap");
         }

@@ -14,6 +14,7 @@ use crate::catalog::Edit;
 use crate::facts::testing::{self, FakeHost};
 use crate::facts::workload::{Container, Process, Processes, Swarm};
 use crate::facts::{Known, Unknown};
+use crate::host::{FileKind, Stat};
 
 /// A host, what is known of it, and a change; each test alters what it is about.
 struct Case {
@@ -79,6 +80,17 @@ fn container(name: &str) -> Container {
     }
 }
 
+/// What userns-remap needs is there.
+fn can_remap(host: FakeHost) -> FakeHost {
+    let open = || Stat { mode: 0o755, ..testing::stat(FileKind::Dir) };
+    host.node("/", open())
+        .file("/etc/passwd", "root:x:0:0::/root:/bin/sh\n")
+        .file("/etc/subuid", "")
+        .file("/etc/subgid", "")
+        .file("/usr/sbin/useradd", "")
+        .file("/proc/sys/user/max_user_namespaces", "63000\n")
+}
+
 fn unread<T>() -> Known<T> {
     Err(Unknown("may not be read".into()))
 }
@@ -125,7 +137,7 @@ fn a_fresh_host_is_hurt_by_nothing() {
         ("no-new-privileges", json!(true)),
     ] {
         let mut case = Case::setting(key, value);
-        case.host = case.host.file("/proc/self/mountinfo", "22 1 8:1 / / rw - ext4 /dev/vda1 rw\n");
+        case.host = can_remap(case.host).file("/proc/self/mountinfo", "22 1 8:1 / / rw - ext4 /dev/vda1 rw\n");
         case.change.files = vec!["/etc/docker/daemon.json".into()];
         case.change.restart = true;
         case.change.daemon_reload = true;

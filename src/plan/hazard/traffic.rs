@@ -18,8 +18,26 @@ pub(super) fn cuts_traffic(subject: &Situation, evidence: &mut Evidence) {
     if subject.change.sets("userland-proxy") == no {
         over_ipv6(subject, evidence);
     }
+    if ["iptables", "ip6tables"].iter().any(|key| subject.change.sets(key).is_some_and(|value| Some(value) != no)) {
+        past_the_firewall(subject, evidence);
+    }
     if let Some(value) = subject.change.sets("insecure-registries") {
         registries(subject, &settings::texts(&value), evidence);
+    }
+}
+
+/// Docker's rules come before those of the host: a published port that the host's firewall closes is open then.
+fn past_the_firewall(subject: &Situation, evidence: &mut Evidence) {
+    let mut opened = false;
+    for container in evidence.known(&subject.workload.containers).into_iter().flatten() {
+        let loopback = |ip: &str| ip.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+        for port in container.ports.iter().filter(|port| !loopback(&port.host_ip)) {
+            opened = true;
+            evidence.name(format!("{}:{} becomes reachable past the host's firewall", container.name, port.inside));
+        }
+    }
+    if !opened {
+        evidence.name("Docker's own firewall chains come back and go before the host's rules");
     }
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::facts::Install;
+use crate::facts::{AuditRule, FiledRule, Install};
 use crate::host::{FileKind, Stat};
 
 const JSON: &str = "/etc/docker/daemon.json";
@@ -135,4 +135,23 @@ fn foreign_owner_could_not_look() {
     assert_eq!(case.detect(Hazard::ForeignOwner), blind());
     assert!(matches!(on(JSON, |host| host.deny("/etc/docker")), Detection::CouldNotLook(_)));
     assert!(matches!(on(JSON, |host| host.deny("/proc/self/mountinfo")), Detection::CouldNotLook(_)));
+}
+
+#[test]
+fn audit_rules_that_augenrules_would_lose() {
+    let mut case = writes("/etc/audit/rules.d/50-seaworthy-docker.rules");
+    let object = crate::catalog::Object::Named("dockerd".into());
+    let stray = |line| FiledRule {
+        file: "/etc/audit/audit.rules".into(),
+        line,
+        rule: AuditRule::Other("-a always,exit -S mount".into()),
+        text: "-a always,exit -S mount".into(),
+    };
+    case.facts.audit.strays = Ok(vec![stray(4), stray(7)]);
+    assert_eq!(case.detect(Hazard::ForeignOwner), Detection::Absent, "nothing loads the rules");
+    case.change.edits.push(Edit::AuditWatch { object, perm: "wa".into() });
+    let lost = "/etc/audit/audit.rules: 2 rules that are in no file of rules.d would be lost, the first in line 4";
+    assert_eq!(case.detect(Hazard::ForeignOwner), found(&[lost]));
+    case.facts.audit.strays = unread();
+    assert_eq!(case.detect(Hazard::ForeignOwner), blind());
 }

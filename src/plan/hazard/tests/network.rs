@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::facts::workload::{Proxy, sockets};
+use crate::facts::workload::{Port, Proxy, sockets};
 
 fn on_bridge(name: &str) -> Container {
     Container { networks: vec![("bridge".into(), vec!["172.17.0.2".parse().unwrap()])], ..container(name) }
@@ -127,4 +127,21 @@ fn a_missing_socket_table_is_unknown() {
     assert!(sockets::tcp(&FakeHost::default(), 9).is_err());
     let host = FakeHost::default().file("/proc/9/net/tcp", "").deny(Path::new("/proc/9/net/tcp6").to_str().unwrap());
     assert!(sockets::tcp(&host, 9).is_err());
+}
+
+#[test]
+fn docker_s_firewall_goes_before_the_host_s() {
+    let mut case = Case::new();
+    case.change.edits.push(Edit::DaemonSettingRemove { key: "iptables".into() });
+    assert!(case.change.implied().contains(&Hazard::CutsTraffic));
+    let chains = "Docker's own firewall chains come back and go before the host's rules";
+    assert_eq!(case.detect(Hazard::CutsTraffic), found(&[chains]));
+    let port = |host_ip: &str, inside: &str| Port { host_ip: host_ip.into(), host_port: 8080, inside: inside.into() };
+    let ports = vec![port("", "80/tcp"), port("127.0.0.1", "90/tcp")];
+    case.workload.containers = Ok(vec![Container { ports, ..container("web") }]);
+    assert_eq!(case.detect(Hazard::CutsTraffic), found(&["web:80/tcp becomes reachable past the host's firewall"]));
+    case.workload.containers = unread();
+    assert_eq!(case.detect(Hazard::CutsTraffic), found(&[chains, "could not look further: may not be read"]));
+    case.change.edits = vec![Edit::DaemonSetting { key: "ip6tables".into(), value: Some(json!(false)) }];
+    assert_eq!(case.detect(Hazard::CutsTraffic), Detection::Absent);
 }

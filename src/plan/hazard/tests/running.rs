@@ -1,4 +1,5 @@
 use super::*;
+use crate::facts::Located;
 use crate::facts::workload::{Exec, Login};
 use crate::host::{FileKind, Stat};
 
@@ -194,4 +195,22 @@ fn who_uses_an_open_socket_cannot_be_seen() {
     let mut denied = socket_change(Some("docker"), "0660", socket(0o660, 999));
     denied.host = denied.host.deny("/run/docker.sock");
     assert!(matches!(denied.detect(Hazard::CutsAccess), Detection::CouldNotLook(_)));
+}
+
+#[test]
+fn who_uses_containerd_s_socket_cannot_be_seen() {
+    let object = crate::catalog::Object::Named("containerd-socket".into());
+    let cuts = |stat: Stat| {
+        let mut case = Case::new();
+        let located = Located { path: "/run/containerd/containerd.sock".into(), aliases: Vec::new(), stat };
+        case.facts.objects.insert(object.clone(), Ok(vec![located]));
+        let mode = Some("0660".into());
+        case.change.edits.push(Edit::FileAccess { object: object.clone(), owner: None, group: None, mode });
+        case.detect(Hazard::CutsAccess)
+    };
+    let blind = Detection::CouldNotLook("who uses containerd's socket leaves no trace".into());
+    assert_eq!(cuts(socket(0o666, 0)), blind);
+    assert_eq!(cuts(socket(0o660, 999)), blind);
+    assert_eq!(cuts(Stat { uid: 1000, ..socket(0o600, 0) }), blind);
+    assert_eq!(cuts(socket(0o744, 0)), Detection::Absent);
 }

@@ -1,4 +1,7 @@
+use std::path::Path;
+
 use super::*;
+use crate::host::{FileKind, Stat};
 
 #[test]
 fn hides_images_names_what_vanishes() {
@@ -25,7 +28,7 @@ fn hides_images_could_not_look_or_is_not_concerned() {
 
 #[test]
 fn userns_remap_stops_privileged_containers() {
-    let mut case = Case::setting("userns-remap", json!("default"));
+    let mut case = remappable();
     let mut privileged = container("ci");
     privileged.privileged = true;
     privileged.namespaces.pid = "host".into();
@@ -42,7 +45,7 @@ fn userns_remap_stops_privileged_containers() {
 
 #[test]
 fn userns_remap_contradicts_an_explicit_image_store() {
-    let mut case = Case::setting("userns-remap", json!("default"));
+    let mut case = remappable();
     case.facts.daemon.config = testing::config(&json!({"features": {"containerd-snapshotter": true}}));
     let Detection::Found(names) = case.detect(Hazard::BreaksStartup) else { panic!() };
     assert!(names[0].starts_with("features.containerd-snapshotter is true"));
@@ -133,4 +136,62 @@ fn a_value_has_to_come_from_somewhere() {
     assert_eq!(case.detect(Hazard::NeedsValue), found(&[without]));
     case.change.values.insert("log-opts".into(), json!({"syslog-address": "udp://10.0.0.5:514"}));
     assert_eq!(case.detect(Hazard::NeedsValue), Detection::Absent);
+}
+
+/// A host on which userns-remap can be switched on.
+fn remappable() -> Case {
+    let mut case = Case::setting("userns-remap", json!("default"));
+    case.host = can_remap(case.host);
+    case
+}
+
+#[test]
+fn userns_remap_needs_namespaces_a_user_and_ranges() {
+    let detect = |build: fn(FakeHost) -> FakeHost| {
+        let mut case = remappable();
+        case.host = build(case.host);
+        case.detect(Hazard::BreaksStartup)
+    };
+    assert_eq!(detect(|host| host), Detection::Absent);
+    let limit = "/proc/sys/user/max_user_namespaces";
+    assert_eq!(
+        detect(|host| host.file("/proc/sys/user/max_user_namespaces", "0\n")),
+        found(&[&format!("{limit} is 0: no user namespace can be made")])
+    );
+    let without = |mut host: FakeHost| {
+        host.files.remove(Path::new("/usr/sbin/useradd"));
+        host
+    };
+    assert_eq!(detect(without), found(&["useradd is not installed: dockerd cannot make the user dockremap"]));
+    let made = |host: FakeHost| {
+        let mut host = host.file("/etc/passwd", "dockremap:x:110:115::/home/dockremap:/bin/false\n");
+        host.files.remove(Path::new("/usr/sbin/useradd"));
+        host
+    };
+    assert_eq!(detect(made), Detection::Absent);
+    let none = |mut host: FakeHost| {
+        host.files.remove(Path::new("/etc/subgid"));
+        host
+    };
+    assert_eq!(detect(none), found(&["/etc/subgid does not exist: dockerd finds no ids to map to"]));
+    for file in [limit, "/etc/subuid", "/etc/subgid", "/etc/passwd"] {
+        let mut case = remappable();
+        case.host = case.host.deny(file);
+        assert!(matches!(case.detect(Hazard::BreaksStartup), Detection::CouldNotLook(why) if why.starts_with(file)));
+    }
+}
+
+#[test]
+fn remapped_users_have_to_reach_the_data_root() {
+    let mut case = remappable();
+    case.facts.daemon.data_root = "/srv/docker/root".into();
+    let dir = |mode| Stat { mode, ..testing::stat(FileKind::Dir) };
+    case.host = case.host.node("/srv", dir(0o755)).node("/srv/docker/root", dir(0o700));
+    case.host = case.host.node("/srv/docker", dir(0o755));
+    assert_eq!(case.detect(Hazard::BreaksStartup), Detection::Absent, "dockerd opens the data root itself");
+    case.host = case.host.node("/srv/docker", dir(0o750));
+    assert_eq!(
+        case.detect(Hazard::BreaksStartup),
+        found(&["/srv/docker (mode 0750) lets no remapped user through to the data root"])
+    );
 }
