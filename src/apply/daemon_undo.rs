@@ -25,8 +25,6 @@ use crate::plan::{Plan, Undo};
 pub(super) struct Needs {
     /// docker.service was restarted with what goes.
     pub(super) restart: bool,
-    /// docker.socket as well.
-    pub(super) socket: bool,
     /// docker.service was reloaded with what goes.
     pub(super) reload: bool,
     /// The same for keys other than live-restore.
@@ -99,7 +97,7 @@ impl<'a> DaemonUndo<'a, '_> {
             return self.exact();
         }
         if needs.restart && !self.restarted() {
-            self.restart(needs.socket)?;
+            self.restart()?;
         } else {
             if self.live_restore_goes() {
                 self.set_live_restore(false)?;
@@ -149,9 +147,9 @@ impl<'a> DaemonUndo<'a, '_> {
             && self.goal.is_some_and(|goal| !wants_live_restore(&goal.text()))
     }
 
-    fn restart(&mut self, socket: bool) -> Result<()> {
+    fn restart(&mut self) -> Result<()> {
         if self.switches_userns() {
-            return self.restart_elsewhere(socket);
+            return self.restart_elsewhere();
         }
         let host = self.host.as_host();
         let up = service::up(host);
@@ -168,13 +166,12 @@ impl<'a> DaemonUndo<'a, '_> {
             }
         }
         let wanted = self.wanted();
-        let op = Op::Restart { socket, running: wanted.containers.clone() };
+        let op = Op::Restart { running: wanted.containers.clone() };
         self.note(Record::Intent { op: op.clone() });
         if bracket && !self.is_transient(true)? {
             return Err(Failure::new("daemon.json was changed by someone else meanwhile"));
         }
-        let units: &[&str] = if socket { &["docker.socket", DOCKER] } else { &[DOCKER] };
-        let missing = self.waiting.restart(self.host, units, &wanted)?;
+        let missing = self.waiting.restart(self.host, &wanted)?;
         self.left.extend(missing);
         self.note(Record::Done { op });
         if bracket {
@@ -189,7 +186,7 @@ impl<'a> DaemonUndo<'a, '_> {
 
     /// A restart into another data root: a daemon that starts there does not find the containers of this one, and
     /// live-restore would leave them as orphans. They are stopped, which was accepted, or there are none.
-    fn restart_elsewhere(&mut self, socket: bool) -> Result<()> {
+    fn restart_elsewhere(&mut self) -> Result<()> {
         if service::live_restore(self.host.as_host(), self.waiting.socket) == Some(true) && self.live_restore_goes() {
             // Off by reload in the file as it is now: the old content comes with the restart.
             let Some(goal) = self.goal else { return self.exact() };
@@ -203,10 +200,9 @@ impl<'a> DaemonUndo<'a, '_> {
         }
         self.exact()?;
         let wanted = Wanted::from(self.journal.before(), Vec::new(), false);
-        let op = Op::Restart { socket, running: Vec::new() };
+        let op = Op::Restart { running: Vec::new() };
         self.note(Record::Intent { op: op.clone() });
-        let units: &[&str] = if socket { &["docker.socket", DOCKER] } else { &[DOCKER] };
-        self.waiting.restart(self.host, units, &wanted)?;
+        self.waiting.restart(self.host, &wanted)?;
         self.note(Record::Done { op });
         Ok(())
     }

@@ -111,8 +111,6 @@ pub enum Op {
     Reload,
     /// docker.service restarts while these containers run.
     Restart {
-        /// docker.socket as well.
-        socket: bool,
         /// Name, id and process of each.
         running: Vec<super::service::Container>,
     },

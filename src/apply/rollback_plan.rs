@@ -95,9 +95,8 @@ pub(super) fn draft(
     };
     for op in journal.begun() {
         match op {
-            Op::Restart { socket, .. } if concerns(&|act| matches!(act, Act::RestartDocker | Act::RestartSocket)) => {
+            Op::Restart { .. } if concerns(&|act| matches!(act, Act::RestartDocker)) => {
                 draft.needs.restart = true;
-                draft.needs.socket |= *socket;
             }
             Op::Reload if concerns(&|act| matches!(act, Act::LiveRestoreFirst(_))) => draft.needs.reload = true,
             Op::LoadAuditRules if concerns(&|act| matches!(act, Act::LoadAuditRules { .. })) => {

@@ -239,7 +239,7 @@ impl Engine<'_, '_> {
         let limits = self.options.deadlines;
         let restart = limits.restart + 2 * limits.window + 30;
         let of = |act: &Act| match act {
-            Act::RestartDocker | Act::RestartSocket => restart,
+            Act::RestartDocker => restart,
             Act::LiveRestoreFirst(_) => limits.reload + 10,
             Act::LoadAuditRules { .. } => 60,
             Act::Run(Command::Install { .. }) => 1800,

@@ -25,8 +25,7 @@ impl Engine<'_, '_> {
             Act::Run(command) => self.run_command(command),
             Act::LoadAuditRules { expect } => self.load_audit_rules(expect),
             Act::DaemonReload => self.daemon_reload(),
-            Act::RestartDocker => self.restart(false),
-            Act::RestartSocket => self.restart(true),
+            Act::RestartDocker => self.restart(),
         }
     }
 
@@ -185,7 +184,7 @@ impl Engine<'_, '_> {
     }
 
     /// Restarts the daemon and waits until it and the containers are well.
-    fn restart(&mut self, socket: bool) -> Result<()> {
+    fn restart(&mut self) -> Result<()> {
         if self.options.no_restart {
             self.outcome.restart_required = true;
             return Ok(());
@@ -214,10 +213,9 @@ impl Engine<'_, '_> {
         }
         self.starts()?;
         self.progress.step("restart docker.service");
-        self.intend(Op::Restart { socket, running: wanted.containers.clone() })?;
+        self.intend(Op::Restart { running: wanted.containers.clone() })?;
         self.still_ours()?;
-        let units: &[&str] = if socket { &["docker.socket", DOCKER] } else { &[DOCKER] };
-        let missing = self.waiting(|waiting, host| waiting.restart(host, units, &wanted))?;
+        let missing = self.waiting(|waiting, host| waiting.restart(host, &wanted))?;
         if missing.is_empty() {
             return Ok(());
         }

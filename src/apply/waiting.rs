@@ -118,14 +118,12 @@ impl Waiting<'_> {
         }
     }
 
-    /// Asks systemd to restart units and waits until the daemon is healthy and has another process.
-    pub(super) fn restart(&mut self, host: &mut dyn HostMut, units: &[&str], wanted: &Wanted) -> Result<Vec<String>> {
+    /// Asks systemd to restart docker.service and waits until the daemon is healthy and has another process.
+    pub(super) fn restart(&mut self, host: &mut dyn HostMut, wanted: &Wanted) -> Result<Vec<String>> {
         let old = unit(host.as_host(), DOCKER)?.process;
         // Three starts within 60 s lock the unit even when they succeed; only a failed or locked unit is an error here.
         let _ = host.run(&Command::ResetFailed(vec![DOCKER.into(), "docker.socket".into()]));
-        for unit in units {
-            command(host, &Command::Restart((*unit).into()))?;
-        }
+        command(host, &Command::Restart(DOCKER.into()))?;
         self.healthy(host, &old, wanted)
     }
 
