@@ -139,6 +139,9 @@ impl Tree {
         tree.write("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n");
         tree.write("etc/group", "root:x:0:\ndocker:x:101:\n");
         tree.write("usr/sbin/dockerd", "");
+        for file in ["usr/sbin/useradd", "etc/subuid", "etc/subgid"] {
+            tree.write(file, "");
+        }
         tree.write(
             "usr/lib/systemd/system/docker.service",
             "[Service]\nEnvironmentFile=-/etc/default/docker\nExecStart=/usr/sbin/dockerd -H fd:// $DOCKER_OPTS\n",
