@@ -50,7 +50,7 @@ fn refuses_to_edit(host: &Machine, text: &str, line: u32, what: &str) {
     host.write_file(CONFIG, text);
     let (before, process) = (content(host), daemon(host));
     let audit = seaworthy(host, "audit --check daemon.config", 2).stdout;
-    says(&audit, &[&format!("{CONFIG}: line {line}: "), what]);
+    says(&audit, &[&format!("{CONFIG}:{line}: "), what]);
     let plan = seaworthy(host, "plan", 0).stdout;
     assert!(!plan.contains("+++ b/etc/docker"), "{plan}");
     let applied = seaworthy(host, "apply --yes", 0).stdout;
