@@ -307,13 +307,6 @@ fn check_lost(args: &[OsString], matches: &ArgMatches) -> Result<()> {
     Ok(())
 }
 
-/// The person behind sudo: user id and name; `None` when root came without it.
-#[expect(clippy::disallowed_methods, reason = "sudo tells it in the environment alone, and only the history names it")]
-pub fn sudo_user() -> Option<(u32, String)> {
-    let uid = std::env::var("SUDO_UID").ok()?.parse().ok()?;
-    Some((uid, std::env::var("SUDO_USER").ok()?))
-}
-
 /// The help, styled; also what `seaworthy` alone prints off a terminal.
 pub fn help() -> String {
     lines(&Cli::command().render_help().ansi().to_string())
@@ -324,7 +317,7 @@ fn lines(text: &str) -> String {
     format!("{}\n", text.trim_end())
 }
 
-/// Whether a command line that could not be read asks for JSON, so that its error is JSON too.
+/// Whether a command line that could not be read asks for JSON.
 pub fn wants_json(args: &[OsString]) -> bool {
     let args: Vec<_> = args.iter().filter_map(|arg| arg.to_str()).collect();
     args.contains(&"--format=json") || args.windows(2).any(|pair| pair == ["--format", "json"])

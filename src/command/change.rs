@@ -34,7 +34,7 @@ impl Progress for Ui {
 
 /// Who asked: the person behind sudo, or root.
 pub(super) fn who(host: &dyn Host) -> Who {
-    crate::cli::sudo_user().map_or_else(
+    crate::host::local::sudo_user().map_or_else(
         || Who { uid: host.euid(), name: host.user_name(host.euid()).unwrap_or_else(|| host.euid().to_string()) },
         |(uid, name)| Who { uid, name },
     )

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use super::session::Session;
-use crate::cli;
 use crate::error::{Failure, Result};
 use crate::host::local;
 use crate::plan::{FileChange, PLAN_SCHEMA, Plan, diff};
@@ -30,7 +29,7 @@ pub(super) fn rendered(change: &FileChange, session: &Session<'_>) -> Diff {
 /// Reads a saved plan.
 pub(super) fn load(path: &Path) -> Result<Plan> {
     let shown = path.display();
-    if !local::is_trusted(path, cli::sudo_user().map(|(uid, _)| uid)) {
+    if !local::is_trusted(path, local::sudo_user().map(|(uid, _)| uid)) {
         return Err(Failure::refused(format!("{shown} can be written by others, or belongs to someone else"))
             .host("unchanged")
             .hint(format!("make it anew with `seaworthy plan --out {shown}`")));

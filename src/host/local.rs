@@ -18,6 +18,13 @@ pub fn read(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
+/// The person behind sudo: user id and name; `None` when root came without it.
+#[expect(clippy::disallowed_methods, reason = "sudo tells it in the environment alone, and only the history names it")]
+pub fn sudo_user() -> Option<(u32, String)> {
+    let uid = std::env::var("SUDO_UID").ok()?.parse().ok()?;
+    Some((uid, std::env::var("SUDO_USER").ok()?))
+}
+
 /// Whether nobody but root, the caller and the person behind `sudo` can have written a file. One that does not exist
 /// is for the reader to find missing.
 pub fn is_trusted(path: &Path, behind_sudo: Option<u32>) -> bool {
