@@ -6,7 +6,7 @@ use super::session::{self, Past, Session, catalog};
 use super::{change, documents};
 use crate::approve::{Decision, Mode, Review, ReviewItem, approve};
 use crate::audit::{Applicability, Finding, Verdict};
-use crate::catalog::{Entry, Hazard, explain};
+use crate::catalog::{Entry, explain};
 use crate::cli::{Apply, Global};
 use crate::error::Result;
 use crate::host::{LiveHost, Recorder};
@@ -47,6 +47,9 @@ fn chosen(host: &LiveHost, wish: &Wish<'_>, ui: &mut Ui) -> Result<Option<Plan>>
     let no_restart = wish.args.limits.no_restart;
     let planned = session.plan(Choice { only: None, accept }, no_restart, &past)?;
     show(&session, &planned, ui);
+    for held in planned.plan.held.iter().filter(|held| held.is_blocked()) {
+        ui.note(&format!("{} is not asked about: {}", held.check, held.include()));
+    }
     let items = items(&session, &planned, no_restart, &past)?;
     if items.is_empty() {
         ui.status("nothing here that seaworthy can fix");
@@ -90,9 +93,10 @@ fn items(session: &Session<'_>, planned: &Planned, no_restart: bool, past: &Past
     for entry in first.into_iter().chain(rest) {
         let open = |f: &&Finding| f.check == entry.id && f.verdict == Verdict::Fail && !f.waived;
         let findings: Vec<Finding> = planned.findings.iter().filter(open).cloned().collect();
-        let needs_value = findings.iter().any(|f| f.hazards.iter().any(|h| h.hazard == Hazard::NeedsValue));
+        // What has to be done first cannot be answered with yes.
+        let blocked = planned.plan.held.iter().any(|held| held.check == entry.id && held.is_blocked());
         let fixable = findings.iter().any(|f| f.applicability.is_some_and(|a| a > Applicability::Manual));
-        if !fixable || needs_value {
+        if !fixable || blocked {
             continue;
         }
         let alone = session.choose(std::slice::from_ref(&entry.id), no_restart, past)?;

@@ -89,14 +89,19 @@ pub struct Held {
     pub check: String,
     /// What it would hurt.
     pub hazards: Vec<HazardFound>,
-    /// What would include it: a flag, or the value that the site has to choose and where it is written.
+    /// What would include it: a flag, or what has to be done first.
     pub flag: String,
 }
 
 impl Held {
+    /// Whether something has to be done first, so that no flag includes it.
+    pub fn is_blocked(&self) -> bool {
+        !self.flag.starts_with("--")
+    }
+
     /// What would include it, as a request.
     pub fn include(&self) -> String {
-        if self.flag.starts_with("--") { format!("include with `{}`", self.flag) } else { self.flag.clone() }
+        if self.is_blocked() { self.flag.clone() } else { format!("include with `{}`", self.flag) }
     }
 }
 
