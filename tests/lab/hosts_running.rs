@@ -21,9 +21,11 @@ fn containers_keep_their_processes(suite: &str) {
     assert_eq!(containers(&host), running);
     assert_eq!(starts(&host), 2, "one restart after the one at boot");
     says(&applied.stdout, &["pending: daemon.icc waits for a start of docker while no container runs"]);
-    let held = ["held: daemon.userns-remap hides-images: image busybox:1, container", "--accept daemon.userns-remap"];
+    let held =
+        ["held: daemon.userns-remap hides-images: image busybox:1, container", "stop the running containers first"];
     says(&applied.stdout, &held);
     assert_eq!(verdict(&host, "daemon.icc"), "pending containers-stopped");
+    assert_eq!(verdict(&host, "daemon.no-new-privileges"), "pending recreate");
     assert_eq!(verdict(&host, "daemon.live-restore"), "pass");
     assert_eq!(verdict(&host, "daemon.userns-remap"), "fail");
     // Pending is written: there is nothing to do about it a second time.
