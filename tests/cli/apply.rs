@@ -1,6 +1,8 @@
 //! `seaworthy apply`, `rollback`, `history` and `confirm` on the tree of a host that is not running.
 
-use serde_json::json;
+use std::os::unix::fs::PermissionsExt as _;
+
+use serde_json::{Value, json};
 
 use crate::shell::Tree;
 
@@ -133,4 +135,39 @@ fn only_a_run_that_waits_can_be_confirmed() {
     let Some(tree) = Tree::owned() else { return };
     let value = tree.run(&["apply", "--yes", "--check", "daemon.icc", "--format", "json"]).exits(0).json();
     tree.run(&["confirm", value["run"].as_str().unwrap()]).is("confirm-committed");
+}
+
+/// What a saved plan would run as root, and what no diff of it shows, is not taken on its word.
+#[test]
+fn a_saved_plan_that_was_edited_or_can_be_is_refused() {
+    let Some(tree) = Tree::owned() else { return };
+    let (before, saved) = (tree.state(), tempfile::tempdir().unwrap());
+    let file = saved.path().join("plan.json");
+    let plan = file.to_str().unwrap();
+    let _ = tree.run(&["plan", "--check", "daemon.icc", "--out", plan]).exits(2);
+    let honest = std::fs::read_to_string(&file).unwrap();
+    let write = |edit: &dyn Fn(&mut Value)| {
+        let mut value: Value = serde_json::from_str(&honest).unwrap();
+        edit(&mut value);
+        std::fs::write(&file, value.to_string()).unwrap();
+        tree.run(&["apply", plan, "--yes"])
+    };
+    let program = json!({ "act": { "run": { "install": { "argv": ["/bin/sh", "-c", "true"] } } }, "checks": [] });
+    let said = write(&|plan| plan["steps"].as_array_mut().unwrap().push(program.clone())).exits(3);
+    assert!(said.err.contains("it was edited") && said.err.contains("host: unchanged"), "{}", said.err);
+    let _ = write(&|plan| plan["target"]["validate_argv"] = json!(["/bin/sh", "-c", "true"])).exits(3);
+    let hidden = |plan: &mut Value| {
+        let steps = plan["steps"].as_array_mut().unwrap();
+        let change = steps.iter_mut().find_map(|step| step["act"].get_mut("file")).unwrap();
+        change["interim"] = json!("{\"hosts\": [\"tcp://0.0.0.0:2375\"]}\n");
+    };
+    let _ = write(&hidden).exits(3);
+    assert_eq!(tree.state(), before);
+
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o666)).unwrap();
+    let said = write(&|_| ()).exits(3);
+    assert!(said.err.contains("can be written by others"), "{}", said.err);
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let _ = write(&|_| ()).exits(0);
+    assert!(tree.read("etc/docker/daemon.json").contains("\"icc\": false"));
 }
