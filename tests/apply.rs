@@ -265,3 +265,25 @@ fn a_plan_of_another_machine_is_refused() {
     plan.fingerprint.machine_id = Some("aaaa".into());
     run(&mut host, &plan).unwrap();
 }
+
+/// Someone broke daemon.json, and nobody restarted since: a restart of ours would be the one that fails.
+#[test]
+fn a_file_that_dockerd_refuses_is_not_restarted_onto_though_the_plan_leaves_it_alone() {
+    let mut host = busy();
+    host.write(CONFIG, 0o644, "{\"no-such-key\": true}\n");
+    let (processes, starts) = (pids(&host), host.docker.started);
+    let error = run(&mut host, &of(vec![step(Act::RestartDocker, &["daemon.icc"])])).unwrap_err();
+    assert!(error.message.contains("dockerd refuses"), "{error:?}");
+    assert_eq!((pids(&host), host.docker.started), (processes, starts));
+}
+
+/// The way back starts what the restart of the failed run lost, and not only what still runs.
+#[test]
+fn containers_that_a_failed_run_lost_run_again() {
+    let mut host = busy();
+    let mut plan = of(vec![step(Act::RestartDocker, &["daemon.icc"])]);
+    plan.expected_containers = host.docker.containers.iter().map(|one| (one.name.clone(), one.id.clone())).collect();
+    let error = run(&mut host, &plan).unwrap_err();
+    assert!(error.message.contains("containers are not as before"), "{error:?}");
+    assert!(pids(&host).iter().all(|pid| *pid != 0), "{:?}", host.docker.containers);
+}

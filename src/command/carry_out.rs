@@ -61,7 +61,13 @@ fn report(host: &LiveHost, plan: &Plan, outcome: Option<&Outcome>, wish: &Wish<'
     };
     let waits = |on: &str| report.pending.iter().any(|p| p.reason == on);
     report.reboot_required |= waits(text::waits_for(crate::audit::PendingOn::Reboot));
-    report.restart_required |= waits(text::waits_for(crate::audit::PendingOn::Restart));
+    match session.facts.daemon.next_start_fails() {
+        None => report.restart_required |= waits(text::waits_for(crate::audit::PendingOn::Restart)),
+        Some(why) => {
+            report.restart_required = false;
+            ui.warning(&format!("docker must not be restarted as it is, its start would fail: {why}"));
+        }
+    }
     match wish.args.format {
         Format::Text => ui.report(&text::run(&report, "applied"))?,
         Format::Json => ui.document(&json::run(&report).map_err(super::not_json)?)?,

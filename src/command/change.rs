@@ -169,10 +169,11 @@ pub(super) fn apply(host: &mut LiveHost, plan: &Plan, wish: &Wish<'_>, ui: &mut 
 fn take_lock(host: &mut LiveHost) -> Result<()> {
     host.lock().map_err(|error| {
         let failure = match error.kind() {
-            std::io::ErrorKind::WouldBlock => Failure::refused("another seaworthy is at work on this host"),
-            _ => Failure::refused("the lock cannot be taken").because(error),
+            std::io::ErrorKind::WouldBlock => Failure::refused("another seaworthy is at work on this host")
+                .hint("wait until it is done, then try again"),
+            _ => Failure::refused("the lock cannot be taken").because(error).hint("run `ls -ld /run/seaworthy`"),
         };
-        failure.host("unchanged").hint("wait until it is done, then try again")
+        failure.host("unchanged")
     })
 }
 

@@ -66,6 +66,11 @@ fn obstacle(inputs: &Inputs<'_>, entry: &Entry, hazards: &[HazardFound]) -> Opti
         let key = settings(entry).find(|key| inputs.policy.value(key).is_none());
         return key.map(|key| format!("set `{key}` under [values] in {}", policy::CONFIG));
     }
+    // The fix that takes the trouble away has no such hazard; for all others it comes first.
+    let broken = hazards.iter().any(|h| h.hazard == Hazard::BreaksStartup);
+    if broken && inputs.facts.daemon.next_start_fails().is_some() {
+        return Some("mend daemon.config first, or the next start of docker fails".into());
+    }
     let moves = settings(entry).any(|key| key == "userns-remap");
     let running = inputs.facts.workload.running().is_ok_and(|all| !all.is_empty());
     (moves && running).then(|| "stop the running containers first: they would be lost from view".to_owned())

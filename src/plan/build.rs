@@ -165,7 +165,7 @@ fn assess_together(inputs: &Inputs<'_>, gathered: &mut Gathered, future: &Facts)
         let mut fix = assess(inputs, inputs.facts, entry, gathered);
         if let Some(why) = broken.as_ref().filter(|_| fix.disruption > Disruption::None) {
             fix.hazards.push(HazardFound { hazard: Hazard::BreaksStartup, evidence: vec![why.clone()], looked: true });
-            fix.obstacle = Some("mend that first, or the next start of docker fails".into());
+            fix.obstacle = Some("mend daemon.config first, or the next start of docker fails".into());
         }
         if inputs.choice.takes(&entry.id, &fix) {
             gathered.fixes.insert(entry.id.clone(), fix);
