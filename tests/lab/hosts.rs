@@ -37,7 +37,10 @@ pub(crate) fn snapshot(host: &Machine) -> String {
     );
     let docker = "stat -c '%n %A %u:%g' /var/lib/docker /run/docker.sock; docker images -aq; docker ps -aq; \
          docker volume ls -q; docker network ls -q; docker info | grep -v -e Goroutines -e 'File Descr' -e 'System Time' -e Runtimes";
-    host.ok(&format!("{files}; {docker}; systemctl list-units --all --plain --no-legend | sort"))
+    // systemd forgets idle units when it likes, dockerd's trial mounts among them, and pads columns to the longest name
+    let units = "systemctl list-units --plain --no-legend --state=active,activating,failed --type=service,socket,timer \
+         | awk '{print $1, $3, $4}' | sort";
+    host.ok(&format!("{files}; {docker}; {units}"))
 }
 
 /// What a rollback has to bring back: types, modes, owners and content, no times. Seaworthy's own store is left out,
