@@ -330,12 +330,6 @@ fn installer(host: &dyn Host) -> Option<&'static (&'static str, &'static [&'stat
     INSTALLERS.iter().find(|(program, _)| path::stat_follow(host, Path::new(program)).is_ok())
 }
 
-/// Whether a command line is one of those that install auditd.
-pub(super) fn installs_auditd(argv: &[String]) -> bool {
-    let (program, words) = argv.split_first().map_or(("", &[][..]), |(program, words)| (program.as_str(), words));
-    INSTALLERS.iter().any(|(own, args)| *own == program && words.iter().map(String::as_str).eq(args.iter().copied()))
-}
-
 /// Whether a check's edits can be made here. Watches need auditd, and nothing installs it where nothing is run (an
 /// offline tree) or where the package manager is not one of ours; its service needs systemd.
 pub(super) fn possible(host: &dyn Host, facts: &Facts, entry: &Entry) -> bool {
