@@ -17,9 +17,8 @@ use crate::policy::Policy;
 pub fn vetted(saved: &Plan, inputs: &Inputs<'_>) -> Result<Plan> {
     let chosen: BTreeSet<String> = saved.accepted.iter().cloned().collect();
     // A check that only waits for a step is named by that step alone.
-    let named = |entry: &&&Entry| {
-        chosen.contains(&entry.id) || saved.steps.iter().any(|step| step.checks.contains(&entry.id))
-    };
+    let named =
+        |entry: &&&Entry| chosen.contains(&entry.id) || saved.steps.iter().any(|step| step.checks.contains(&entry.id));
     let entries: Vec<&Entry> = inputs.entries.iter().filter(named).copied().collect();
     let policy = Policy { subjects: saved.subjects.clone(), ..inputs.policy.clone() };
     let choice = Choice::only(chosen);
