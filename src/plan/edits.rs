@@ -234,7 +234,12 @@ fn keep_parents(context: &Context<'_>, draft: &mut Draft, check: &str, watched: 
         let dir = if is_dir { Some(name.as_path()) } else { name.parent() };
         let Some(dir) = dir.filter(|d| *d != Path::new("/run")) else { continue };
         if let Ok((real, stat)) = path::stat_follow(context.base, dir) {
-            let owner = |id: u32, name: Option<String>| name.unwrap_or_else(|| id.to_string());
+            // A directory service may call a group `domain users`, which would be two fields.
+            let word = |name: &String| {
+                name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+                    && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c))
+            };
+            let owner = |id: u32, name: Option<String>| name.filter(word).unwrap_or_else(|| id.to_string());
             let user = owner(stat.uid, context.base.user_name(stat.uid));
             let group = owner(stat.gid, context.base.group_name(stat.gid));
             entries.push(rules_file::TmpDir { dir: real.display().to_string(), mode: stat.mode, user, group });

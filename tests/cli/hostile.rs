@@ -188,7 +188,7 @@ const EDITS: &[Edit] = &[
 #[test]
 fn a_plan_file_cannot_say_what_is_done() {
     let Some(tree) = Tree::owned() else { return };
-    let (_dir, file, plan) = saved(&tree, "daemon.icc");
+    let (_dir, file, plan) = saved(&tree, "daemon.icc,file.etc-docker-mode");
     let before = tree.state();
     for (what, edit) in EDITS {
         let mut edited = plan.clone();
@@ -260,7 +260,7 @@ fn a_plan_made_with_other_values_is_refused() {
     let said = tree.run(&["apply", file, "--yes"]).exits(3);
     assert!(said.err.contains("log-driver has to be chosen"), "{}", said.err);
     let other = dir.path().join("other.toml");
-    fs::write(&other, "[values]\nlog-driver = \"syslog\"\n").unwrap();
+    fs::write(&other, "[values]\nlog-driver = \"journald\"\nlog-opts = { tag = \"x\" }\n").unwrap();
     let said = tree.run(&["apply", file, "--yes", "--config", other.to_str().unwrap()]).exits(3);
     assert!(said.err.contains("made with another configuration"), "{}", said.err);
     let _ = tree.run(&["apply", file, "--yes", "--config", config]).exits(0);
