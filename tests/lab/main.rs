@@ -11,6 +11,7 @@ mod hosts_flags;
 mod hosts_fresh;
 mod hosts_guided;
 mod hosts_killed;
+mod hosts_moves;
 mod hosts_plans;
 mod hosts_root;
 mod hosts_running;
