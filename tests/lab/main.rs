@@ -10,6 +10,7 @@ mod hosts_daemon;
 mod hosts_flags;
 mod hosts_fresh;
 mod hosts_guided;
+mod hosts_hostile;
 mod hosts_killed;
 mod hosts_moves;
 mod hosts_plans;
