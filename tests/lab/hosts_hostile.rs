@@ -1,6 +1,6 @@
 //! What people on a real host may write: names that a terminal acts on, secrets, and files that are not root's.
 
-use crate::hosts::{containers, content, runs, same, says, seaworthy};
+use crate::hosts::{containers, content, daemon, runs, same, says, seaworthy};
 use crate::machine::Machine;
 
 /// Clears the screen, breaks the line, and turns the writing round.
@@ -117,6 +117,17 @@ fn what_belongs_to_someone_else_decides_nothing() {
     host.ok("mkfifo -m 600 /home/eve/plan.json && chown eve /home/eve/plan.json");
     refused("apply /home/eve/plan.json --yes", "/home/eve/plan.json", "rm /home/eve/plan.json");
 
+    // A link where a document goes is replaced, not followed.
+    host.ok("ln -s /etc/passwd /home/eve/out.json && ln -s /etc/passwd /home/eve/facts.json");
+    let accounts = host.ok("sha256sum /etc/passwd");
+    seaworthy(&host, "plan --check daemon.icc --out /home/eve/out.json", 2);
+    seaworthy(&host, "facts --output /home/eve/facts.json", 0);
+    assert_eq!(host.ok("sha256sum /etc/passwd"), accounts);
+    assert_eq!(
+        host.ok("cd /home/eve && stat -c '%F %a %U' out.json facts.json && rm out.json facts.json"),
+        "regular file 600 root\nregular file 600 root"
+    );
+
     // The site's file, its folder, and the folder behind a link.
     host.write_file("/etc/seaworthy/config.toml", "[values]\nlog-driver = \"journald\"\n");
     for (spoil, mend) in [
@@ -163,4 +174,42 @@ fn what_belongs_to_someone_else_decides_nothing() {
     same(&applied, &content(&host), "a refused rollback changed something");
     seaworthy(&host, "rollback --yes", 0);
     same(&before, &content(&host), "the rollback is not exact");
+}
+
+/// An image of which every path leads out, or is something that is not to be opened.
+#[test]
+fn a_hostile_tree_neither_reaches_nor_hangs_the_host() {
+    let host = Machine::host("bookworm");
+    host.ok(
+        "cp -a /etc/machine-id /etc/outside && mkdir -p /srv/lure/docker && echo '{}' >/srv/lure/docker/daemon.json",
+    );
+    host.ok(
+        "mkdir -p /srv/tree && cd /srv/tree && mkdir -p etc/docker usr/sbin usr/lib/systemd/system var/lib run && \
+         touch usr/sbin/dockerd && cp /usr/lib/systemd/system/docker.* usr/lib/systemd/system/ && \
+         cp /usr/lib/os-release etc/os-release && cp /etc/passwd /etc/group etc/",
+    );
+    let (before, process) = (content(&host), daemon(&host));
+    let config = "etc/docker/daemon.json";
+    // What is a pipe, a socket or too large is tried on every machine, by the tests of the command line.
+    for make in [
+        &format!("mknod {config} c 1 5"),
+        &format!("mknod {config} c 5 0"),
+        &format!("ln -s ../../../../../../proc/kmsg {config}"),
+        &format!("ln -s /proc/1/root/etc/outside {config}"),
+        "rm -r etc/docker && ln -s ../../../srv/lure/docker etc/docker",
+        "rm etc/docker && ln -s /srv/lure/docker etc/docker",
+        "mv etc inside && ln -s /srv/lure etc",
+        "rm etc && mv inside etc && ln -s ../../../../srv/lure var/lib/seaworthy",
+    ] {
+        host.ok(&format!("cd /srv/tree && if test ! -L etc -a ! -L etc/docker; then rm -f {config}; fi && {make}"));
+        for args in ["audit", "apply --yes", "rollback --yes"] {
+            let out = host.sh(&format!("timeout 60 seaworthy {args} --root /srv/tree"));
+            assert!([0, 1, 2, 3].contains(&out.status), "{make}: {args}: {out:?}");
+        }
+        assert_eq!(host.ok("find /srv/lure -type f -exec cat {} + && find /srv/lure | wc -l"), "{}\n3", "{make}");
+    }
+    let now = content(&host);
+    let own = |text: &str| text.lines().filter(|l| !l.starts_with("/srv/tree")).collect::<Vec<_>>().join("\n");
+    same(&own(&before), &own(&now), "the host was reached");
+    assert_eq!(daemon(&host), process);
 }
