@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::catalog::Benchmark;
 use crate::error::{Failure, Result};
-use crate::host::{Host, local};
+use crate::host::{Host, local, path};
 
 /// Where the file is unless `--config` says otherwise.
 pub const CONFIG: &str = "/etc/seaworthy/config.toml";
@@ -64,14 +64,22 @@ impl Policy {
     pub fn load(host: &dyn Host, named: Option<&Path>) -> Result<Self> {
         let path = named.unwrap_or(Path::new(CONFIG));
         let text = match named {
+            Some(path) if host.euid() == 0 => local::read_own(path, local::sudo_user().map(|(uid, _)| uid)),
             Some(path) => local::read(path),
-            None => host.read(path).and_then(|bytes| {
+            None => own(host, path).and_then(|()| host.read(path)).and_then(|bytes| {
                 String::from_utf8(bytes).map_err(|_| io::Error::new(ErrorKind::InvalidData, "not UTF-8 text"))
             }),
         };
         match text {
             Ok(text) => Self::parse(&text, path),
             Err(error) if error.kind() == ErrorKind::NotFound && named.is_none() => Ok(Self::default()),
+            Err(error) if error.kind() == ErrorKind::PermissionDenied && host.euid() == 0 => {
+                let path = path.display();
+                Err(Failure::refused(format!("{path} cannot be trusted"))
+                    .because(error)
+                    .host("unchanged")
+                    .hint(format!("look at `ls -ld {path}` and at its folder")))
+            }
             Err(error) => {
                 Err(Failure::new(format!("{} cannot be read", path.display())).because(error).host("unchanged"))
             }
@@ -102,6 +110,18 @@ impl Policy {
             _ => None,
         }
     }
+}
+
+/// The file decides what root writes, so nobody else may have written it, nor be able to put another in its place.
+fn own(host: &dyn Host, file: &Path) -> io::Result<()> {
+    let real = path::resolve(host, file)?;
+    for at in real.parent().into_iter().chain([real.as_path()]) {
+        let stat = host.stat(at)?;
+        if ![0, host.euid()].contains(&stat.uid) || stat.mode & 0o022 != 0 {
+            return Err(io::Error::new(ErrorKind::PermissionDenied, format!("{}: {}", at.display(), local::FOREIGN)));
+        }
+    }
+    Ok(())
 }
 
 fn explain(error: &toml_edit::de::Error, text: &str, path: &Path) -> Failure {

@@ -15,6 +15,8 @@ mod catalog;
 mod facts;
 #[path = "cli/general.rs"]
 mod general;
+#[path = "cli/hostile.rs"]
+mod hostile;
 #[path = "cli/plan.rs"]
 mod plan;
 #[path = "cli/readme.rs"]

@@ -153,10 +153,9 @@ impl Journal {
     /// When a line before the last cannot be read: then nobody knows what was done.
     pub(super) fn open(host: &dyn Host, run: &Run) -> Result<Self> {
         let path = run.journal();
-        let bytes = match host.read(&path) {
-            Ok(bytes) => bytes,
+        let bytes = match host.stat(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(error).at("read", &path),
+            _ => run.read(host, &path)?,
         };
         let mut journal = Self { path, text: String::new(), torn: false, records: Vec::new() };
         let mut rest = bytes.as_slice();
@@ -166,12 +165,7 @@ impl Journal {
                 Ok(record) => journal.records.push(record),
                 Err(error) => {
                     let place = journal.records.len() + 1;
-                    return Err(Failure::of(
-                        crate::error::Kind::Incomplete,
-                        format!("{}:{place} cannot be read", journal.path.display()),
-                    )
-                    .because(error)
-                    .hint(format!("compare the files in {}/backups with the host by hand", run.dir.display())));
+                    return Err(journal.damaged(run, &format!(":{place} cannot be read")).because(error));
                 }
             }
             journal.text.push_str(&String::from_utf8_lossy(line));
@@ -179,7 +173,25 @@ impl Journal {
             rest = after;
         }
         journal.torn = !rest.is_empty();
+        if journal.is_cut(host, run) {
+            return Err(journal.damaged(run, " was cut short: the run got further than it says"));
+        }
         Ok(journal)
+    }
+
+    /// Whether the run left more behind than its journal tells of: backups come after the first line, and the copy of
+    /// the binary after the last backup.
+    fn is_cut(&self, host: &dyn Host, run: &Run) -> bool {
+        let backups = || host.list(&run.dir.join("backups")).is_ok_and(|files| !files.is_empty());
+        let armed = || host.stat(&run.binary()).is_ok();
+        (self.records.is_empty() && backups()) || (!self.records.contains(&Record::Prepared) && armed())
+    }
+
+    fn damaged(&self, run: &Run, what: &str) -> Failure {
+        let dir = run.dir.display();
+        Failure::of(crate::error::Kind::Incomplete, format!("{}{what}", self.path.display()))
+            .host("as that run left it")
+            .hint(format!("compare `{dir}/backups` with the host by hand, then move `{dir}` away"))
     }
 
     /// Adds a line and makes it durable.

@@ -29,6 +29,7 @@ pub use backup::Saved;
 pub use history::{PathNow, RunSummary, State, Unfinished, list, plan_of, summary, unfinished};
 pub use image::{Image, ImageKind};
 pub use journal::{JOURNAL_SCHEMA, Op, Record, Who};
+pub use prepare::unmoved;
 pub use progress::{Interrupt, Progress, Silent};
 pub use rollback::{RollbackOptions, RollbackOutcome, rollback};
 pub use rollback_plan::{ChangedSince, RollbackPlan, plan_rollback};

@@ -29,6 +29,14 @@ pub(super) fn about_content(change: &FileChange) -> bool {
     content(&change.before) || content(&change.after) || gone
 }
 
+/// Compares every path with the plan.
+///
+/// # Errors
+/// As `apply` refuses: the host is not the one that the plan was made on, or not as it was then.
+pub fn unmoved(host: &dyn Host, plan: &Plan) -> Result<()> {
+    drift(host, plan).map(|_| ())
+}
+
 /// Compares every path with the plan; answers with what each is now.
 ///
 /// # Errors

@@ -12,7 +12,7 @@ use super::journal::{Journal, Op, Record, Who};
 use super::partial::made_dir;
 use super::progress::Progress;
 use super::replace::drop_staged;
-use super::rollback_plan::{ChangedSince, RollbackPlan, draft, read_plan};
+use super::rollback_plan::{RollbackPlan, draft, read_plan};
 use super::run::disarm;
 use super::service::{self, command, systemd};
 use super::store::{Run, Store};
@@ -103,7 +103,7 @@ pub fn rollback(
     let plan = read_plan(host.as_host(), &run)?;
     let draft = draft(host.as_host(), &run, &journal, &plan, check)?;
     if !options.force {
-        refuse(&draft)?;
+        draft.unforced()?;
     }
     outcome.restored = draft.changes.iter().map(|change| change.path.clone()).collect();
     let start = Record::RollbackStart { when: host.now(), who: options.who.clone(), check: options.only_check.clone() };
@@ -144,22 +144,6 @@ pub(super) fn merge(errors: Vec<Failure>) -> Option<Failure> {
         let failure = failure.because(&other);
         other.causes.into_iter().fold(failure, Failure::because)
     }))
-}
-
-fn refuse(draft: &RollbackPlan) -> Result<()> {
-    let (message, causes): (_, Vec<String>) = if let Some(first) = draft.changed_since.first() {
-        let line = |one: &ChangedSince| {
-            format!("{}: before {}, left by the run {}, now {}", one.path.display(), one.before, one.ours, one.now)
-        };
-        let message = format!("{} was changed since run {}", first.path.display(), draft.run);
-        (message, draft.changed_since.iter().map(line).collect())
-    } else if !draft.held.is_empty() {
-        (format!("rollback of run {} would hurt what is there now", draft.run), draft.held.clone())
-    } else {
-        return Ok(());
-    };
-    let failure = causes.into_iter().fold(Failure::refused(message), Failure::because);
-    Err(failure.host("unchanged").hint(format!("run `seaworthy rollback {} --force`", draft.run)))
 }
 
 /// Takes a run back that failed under our hands. What someone else wrote meanwhile is left and named.

@@ -7,7 +7,6 @@ use super::goal::{Goal, Standing, whole};
 use super::hazards::hazards;
 use super::history::{State, state};
 use super::image::Image;
-use super::io::At;
 use super::journal::{Journal, Op, Record};
 use super::partial;
 use super::service::DOCKER;
@@ -51,6 +50,8 @@ pub struct ChangedSince {
     pub ours: String,
     /// Now.
     pub now: String,
+    /// What the run did to it, and what was done to it since.
+    pub both: [FileChange; 2],
 }
 
 /// Plans a rollback: of the whole run, or of one check.
@@ -70,7 +71,7 @@ pub fn plan_rollback(host: &dyn Host, store: &Store, id: &str, check: Option<&st
 
 /// The plan of a run.
 pub(super) fn read_plan(host: &dyn Host, run: &Run) -> Result<Plan> {
-    let text = host.read(&run.plan()).at("read", &run.plan())?;
+    let text = run.read(host, &run.plan())?;
     serde_json::from_slice(&text)
         .map_err(|error| Failure::of(Kind::Incomplete, format!("{} is damaged", run.plan().display())).because(error))
 }
@@ -141,6 +142,26 @@ impl RollbackPlan {
         self.changes.is_empty() && self.actions.is_empty()
     }
 
+    /// Whether it can be done without `--force`.
+    ///
+    /// # Errors
+    /// Refuses when a path was changed since, or when something would be hurt.
+    pub fn unforced(&self) -> Result<()> {
+        let (message, causes): (_, Vec<String>) = if let Some(first) = self.changed_since.first() {
+            let line = |one: &ChangedSince| {
+                format!("{}: before {}, left by the run {}, now {}", one.path.display(), one.before, one.ours, one.now)
+            };
+            let message = format!("{} was changed since run {}", first.path.display(), self.run);
+            (message, self.changed_since.iter().map(line).collect())
+        } else if !self.held.is_empty() {
+            (format!("rollback of run {} would hurt what is there now", self.run), self.held.clone())
+        } else {
+            return Ok(());
+        };
+        let failure = causes.into_iter().fold(Failure::refused(message), Failure::because);
+        Err(failure.host("unchanged").hint(format!("run `seaworthy rollback {} --force`", self.run)))
+    }
+
     /// How a command of the plan is taken back.
     fn service(&mut self, journal: &Journal, plan: &Plan, done: &Command, check: Option<&str>) {
         let alone = plan
@@ -178,20 +199,23 @@ impl RollbackPlan {
             if standing == Standing::There {
                 continue;
             }
-            let planned = super::prepare::changes(plan).filter(|change| change.path == goal.path).last();
+            let planned: Vec<_> = super::prepare::changes(plan).filter(|change| change.path == goal.path).collect();
+            let secret = planned.iter().any(|change| change.secret);
+            let change = |before, after| FileChange { path: goal.path.clone(), before, after, interim: None, secret };
+            let found = shown(host, goal);
             if let Standing::Foreign(now) = standing {
-                let ours = planned.map(|change| Image::planned(&change.after, &goal.image).to_string());
-                let before = goal.image.to_string();
-                let ours = ours.unwrap_or_default();
-                self.changed_since.push(ChangedSince { path: goal.path.clone(), before, ours, now });
+                let before = planned.first().map_or_else(|| goal.state(), |first| first.before.clone());
+                let ours = planned.last().map_or_else(|| goal.state(), |last| last.after.clone());
+                let name = |state| Image::planned(state, &goal.image).to_string();
+                self.changed_since.push(ChangedSince {
+                    path: goal.path.clone(),
+                    before: name(&before),
+                    ours: name(&ours),
+                    now,
+                    both: [change(before, ours.clone()), change(ours, found.clone())],
+                });
             }
-            self.changes.push(FileChange {
-                path: goal.path.clone(),
-                before: shown(host, goal),
-                after: goal.state(),
-                interim: None,
-                secret: planned.is_some_and(|change| change.secret),
-            });
+            self.changes.push(change(found, goal.state()));
         }
         if self.ends_remapping() && host.read(Path::new("/etc/passwd")).is_ok_and(|text| has_dockremap(&text)) {
             let stays = "dockremap, the user and group that dockerd made for userns-remap, stay with their ranges in \

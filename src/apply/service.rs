@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::error::{Failure, Result};
 use crate::host::{Answer, Command, FileKind, Host, HostMut, Query};
+use crate::plan::diff;
 
 /// The unit of the daemon.
 pub(super) const DOCKER: &str = "docker.service";
@@ -150,7 +151,8 @@ pub(super) fn command(host: &mut dyn HostMut, command: &Command) -> Result<Answe
     let mut failure = Failure::new(format!("`{command}` failed with status {}", answer.status));
     let said = if answer.stderr.trim().is_empty() { &answer.stdout } else { &answer.stderr };
     for line in said.lines().filter(|line| !line.trim().is_empty()).take(5) {
-        failure = failure.because(line.trim());
+        // dockerd names both values of what is set twice, and log options can be tokens.
+        failure = failure.because(diff::masked(line.trim()));
     }
     Err(failure)
 }

@@ -42,6 +42,15 @@ impl Run {
         self.dir.join("plan.json")
     }
 
+    /// Reads a file of the run.
+    ///
+    /// # Errors
+    /// When it cannot be read, or cannot be trusted.
+    pub(super) fn read(&self, host: &dyn Host, file: &Path) -> Result<Vec<u8>> {
+        trusted(host, file, &FileKind::File)?;
+        host.read(file).at("read", file)
+    }
+
     /// The copy of the binary that the timer runs.
     pub(super) fn binary(&self) -> PathBuf {
         self.dir.join("seaworthy")
@@ -83,7 +92,11 @@ impl Store {
         match host.list(&self.runs) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(error).at("read", &self.runs),
-            Ok(_) => trusted(host, &self.runs)?,
+            Ok(_) => {
+                for dir in self.runs.parent().into_iter().chain([self.runs.as_path()]) {
+                    trusted(host, dir, &FileKind::Dir)?;
+                }
+            }
         }
         let mut names = host.list(&self.runs).at("read", &self.runs)?;
         names.retain(|name| well_formed(name));
@@ -103,7 +116,7 @@ impl Store {
             return Err(Failure::refused(format!("run `{id}`: {what}")).hint("run `seaworthy history`"));
         };
         let dir = self.runs.join(id);
-        trusted(host, &dir)?;
+        trusted(host, &dir, &FileKind::Dir)?;
         Ok(Run { id: (*id).clone(), dir })
     }
 
@@ -131,7 +144,7 @@ fn well_formed(id: &str) -> bool {
 
 fn ensure_dir(host: &mut dyn HostMut, dir: &Path) -> Result<()> {
     match host.stat(dir) {
-        Ok(_) => trusted(host.as_host(), dir),
+        Ok(_) => trusted(host.as_host(), dir, &FileKind::Dir),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             host.make_dir(dir, 0o700).at("made", dir)?;
             let parent = dir.parent().unwrap_or(dir);
@@ -141,11 +154,12 @@ fn ensure_dir(host: &mut dyn HostMut, dir: &Path) -> Result<()> {
     }
 }
 
-/// Backups decide what root writes: who can plant one owns the host. So each directory has to be ours alone.
-fn trusted(host: &dyn Host, dir: &Path) -> Result<()> {
-    let stat = host.stat(dir).at("read", dir)?;
-    let wrong = if stat.kind != FileKind::Dir {
-        "is not a directory"
+/// Plans, journals and backups decide what root writes: who can plant one owns the host. So each, and each directory on
+/// the way to them, has to be ours alone.
+fn trusted(host: &dyn Host, path: &Path, kind: &FileKind) -> Result<()> {
+    let stat = host.stat(path).at("read", path)?;
+    let wrong = if stat.kind != *kind {
+        if *kind == FileKind::Dir { "is not a directory" } else { "is not a regular file" }
     } else if stat.uid != host.euid() {
         "belongs to someone else"
     } else if stat.mode & 0o022 != 0 {
@@ -153,5 +167,7 @@ fn trusted(host: &dyn Host, dir: &Path) -> Result<()> {
     } else {
         return Ok(());
     };
-    Err(Failure::refused(format!("{} {wrong}", dir.display())).hint(format!("look at `ls -ld {}`", dir.display())))
+    Err(Failure::refused(format!("{} {wrong}", path.display()))
+        .host("unchanged")
+        .hint(format!("look at `ls -ld {}`", path.display())))
 }

@@ -26,7 +26,7 @@ pub(super) fn run(args: &Apply, global: &Global, ui: &mut Ui) -> Result<u8> {
         return guided::review(&mut host, &Wish { args, global }, ui);
     }
     let plan = match &args.plan {
-        Some(path) => documents::load(path)?,
+        Some(path) => change::vetted(&host, &documents::load(path)?, global)?,
         None => fresh(&host, args, global, ui)?,
     };
     if args.plan.is_some() && !args.yes {

@@ -76,6 +76,11 @@ pub(super) fn outside(host: &dyn Host) -> Result<()> {
 /// Undoes a run that was killed, before anything else is done: asked for, or with `--yes`.
 pub(super) fn settle(host: &mut LiveHost, yes: bool, ui: &mut Ui) -> Result<()> {
     let store = Store::default();
+    if apply::unfinished(&*host, &store)?.is_none() {
+        return Ok(());
+    }
+    // It may be at work right now: under the lock it is not.
+    take_lock(host)?;
     let Some(open) = apply::unfinished(&*host, &store)? else { return Ok(()) };
     ui.warning(&format!("run {} did not finish: it has to be taken back first", open.run));
     let command = format!("seaworthy rollback {}", open.run);
@@ -118,39 +123,60 @@ pub(super) fn rollback_options(host: &dyn Host) -> RollbackOptions {
     }
 }
 
+/// The saved plan as it is planned on this host now: what the file says is compared, not carried out.
+pub(super) fn vetted(host: &LiveHost, saved: &Plan, global: &Global) -> Result<Plan> {
+    if saved.is_empty() {
+        return Ok(saved.clone());
+    }
+    let policy = Policy::load(host, global.config.as_deref())?;
+    seen(host, &policy, |inputs| {
+        stands(host, saved, inputs)?;
+        apply::unmoved(host, saved)?;
+        plan::vetted(saved, inputs)
+    })
+}
+
+/// Shows the planner the host as it is now, with all checks.
+fn seen<T>(host: &dyn Host, policy: &Policy, see: impl FnOnce(&Inputs<'_>) -> T) -> T {
+    let recorder = Recorder::new(host);
+    let entries: Vec<&'static Entry> = catalog().entries().collect();
+    let past = past(host);
+    let facts = facts::gather(&recorder, &audit::objects(&entries));
+    see(&Inputs {
+        host: &recorder,
+        entries: &entries,
+        policy,
+        facts: &facts,
+        choice: Choice::automatic(),
+        no_restart: false,
+        put_back: &past.put_back,
+        written: &past.written,
+    })
+}
+
+/// Compares everything but files with what the plan was made on.
+fn stands(host: &dyn Host, plan: &Plan, inputs: &Inputs<'_>) -> Result<()> {
+    let differs = moved(plan, &plan::fingerprint(inputs, plan));
+    if differs.is_empty() {
+        return Ok(());
+    }
+    // The file behind a setting is what a person can look at.
+    let files = apply::unmoved(host, plan).err().into_iter().flat_map(|failure| failure.causes);
+    let failure = Failure::refused("the host moved on since the plan was made").host("unchanged");
+    let failure = differs.into_iter().chain(files).fold(failure, Failure::because);
+    Err(failure.hint("run `seaworthy plan` and review the new diff"))
+}
+
 /// Compares the host with the plan under the lock, and carries it out.
 pub(super) fn apply(host: &mut LiveHost, plan: &Plan, wish: &Wish<'_>, ui: &mut Ui) -> Result<Outcome> {
     take_lock(host)?;
     let policy = Policy::load(&*host, wish.global.config.as_deref())?;
     let entries: Vec<&'static Entry> = catalog().entries().collect();
-    let compare = |host: &dyn Host, new_only: bool| -> Result<Vec<String>> {
-        let recorder = Recorder::new(host);
-        let past = past(host);
-        let facts = facts::gather(&recorder, &audit::objects(&entries));
-        let inputs = Inputs {
-            host: &recorder,
-            entries: &entries,
-            policy: &policy,
-            facts: &facts,
-            choice: Choice::automatic(),
-            no_restart: false,
-            put_back: &past.put_back,
-            written: &past.written,
-        };
-        if new_only {
-            let now = plan::evidence(&inputs, plan);
-            return Ok(now.into_iter().filter(|e| !plan.fingerprint.evidence.contains(e)).collect());
-        }
-        plan::vetted(plan, &facts)?;
-        Ok(moved(plan, &plan::fingerprint(&inputs, plan)))
+    seen(&*host, &policy, |inputs| stands(&*host, plan, inputs))?;
+    let mut detect = |host: &dyn Host| {
+        let now = seen(host, &policy, |inputs| plan::evidence(inputs, plan));
+        Ok(now.into_iter().filter(|found| !plan.fingerprint.evidence.contains(found)).collect())
     };
-    let differs = compare(&*host, false)?;
-    if !differs.is_empty() {
-        let failure = Failure::refused("the host moved on since the plan was made").host("unchanged");
-        let failure = differs.into_iter().fold(failure, Failure::because);
-        return Err(failure.hint("run `seaworthy plan` and review the new diff"));
-    }
-    let mut detect = |host: &dyn Host| compare(host, true);
     let mut verify = |host: &dyn Host| Ok(still_open(host, plan, &entries, &policy));
     let mut options = ApplyOptions {
         no_restart: wish.args.limits.no_restart,

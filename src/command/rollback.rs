@@ -4,7 +4,7 @@ use super::change;
 use std::fmt::Write as _;
 
 use super::session::{self, catalog};
-use crate::apply::{self, RollbackPlan, State, Store};
+use crate::apply::{self, ChangedSince, RollbackPlan, State, Store};
 use crate::approve::{Mode, confirm};
 use crate::catalog::{Benchmark, find};
 use crate::cli::{Format, Global, Rollback};
@@ -12,6 +12,7 @@ use crate::error::{Failure, Result};
 use crate::host::{Host, LiveHost};
 use crate::plan::diff;
 use crate::report::{DiffPart, Envelope, Rest, RunReport, json, text};
+use crate::text::clean;
 use crate::ui::{Ui, paint_diff};
 
 /// Plans the rollback, shows it, asks, does it.
@@ -31,6 +32,9 @@ pub(super) fn run(args: &Rollback, global: &Global, ui: &mut Ui) -> Result<u8> {
     let draft = apply::plan_rollback(&host, &store, &run, check.as_deref())?;
     if !args.only_unfinished {
         show(&draft, &host, ui);
+        if !args.force {
+            draft.unforced()?;
+        }
         let nothing = draft.is_empty();
         let question = "take this back?";
         let command = format!("seaworthy rollback {run} --yes");
@@ -102,14 +106,26 @@ fn show(draft: &RollbackPlan, host: &LiveHost, ui: &mut Ui) {
         format!("{user}:{}", host.group_name(gid).unwrap_or_else(|| gid.to_string()))
     };
     let mut out = String::new();
+    let comment = |out: &mut String, text: &str| {
+        let _ = writeln!(out, "# {}", clean(text));
+    };
+    for ChangedSince { path, both: [by_run, since], .. } in &draft.changed_since {
+        comment(&mut out, &format!("{} was changed since; what the run did:", path.display()));
+        out.push_str(&diff::render(by_run, &names).text);
+        comment(&mut out, "what was done since:");
+        out.push_str(&diff::render(since, &names).text);
+    }
+    if !draft.changed_since.is_empty() {
+        comment(&mut out, "what this rollback does:");
+    }
     for change in &draft.changes {
         out.push_str(&diff::render(change, &names).text);
     }
     for action in &draft.actions {
-        let _ = writeln!(out, "# run: {action}");
+        comment(&mut out, &format!("run: {action}"));
     }
     for note in draft.notes.iter().chain(&draft.held) {
-        let _ = writeln!(out, "# note: {note}");
+        comment(&mut out, &format!("note: {note}"));
     }
     ui.say(&paint_diff(&out));
 }

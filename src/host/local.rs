@@ -1,19 +1,51 @@
 //! Files of the person who calls us: recordings, saved plans, reports. Not those of the audited host.
 
+use std::fs::{File, Metadata};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 /// More than any document of ours.
 const LIMIT: u64 = 256 << 20;
+/// What is wrong with a file that others had a hand in.
+pub const FOREIGN: &str = "it can be written by others, or belongs to someone else";
 
 /// Reads a text file.
 ///
 /// # Errors
 /// The operating system's; [`io::ErrorKind::InvalidData`] for what is not UTF-8.
 pub fn read(path: &Path) -> io::Result<String> {
+    text(open(path)?)
+}
+
+/// Reads a text file that decides what root does: nobody but root, the caller and the person behind `sudo` may have
+/// written it, or made the link to it.
+///
+/// # Errors
+/// As [`read`]; [`io::ErrorKind::PermissionDenied`] when others had a hand in it.
+pub fn read_own(path: &Path, behind_sudo: Option<u32>) -> io::Result<String> {
+    let owned =
+        |meta: &Metadata| [0, nix::unistd::geteuid().as_raw()].contains(&meta.uid()) || Some(meta.uid()) == behind_sudo;
+    let own = |meta: &Metadata| {
+        let foreign = || io::Error::new(io::ErrorKind::PermissionDenied, FOREIGN);
+        if owned(meta) && meta.mode() & 0o022 == 0 { Ok(()) } else { Err(foreign()) }
+    };
+    if !owned(&std::fs::symlink_metadata(path)?) {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, FOREIGN));
+    }
+    // Before it is opened, as a stranger's pipe would keep us waiting; and again, as it may be another one by then.
+    own(&std::fs::metadata(path)?)?;
+    let file = open(path)?;
+    own(&file.metadata()?)?;
+    text(file)
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    std::fs::OpenOptions::new().read(true).open(path)
+}
+
+fn text(file: File) -> io::Result<String> {
     let mut text = String::new();
-    let file = std::fs::OpenOptions::new().read(true).open(path)?;
     file.take(LIMIT).read_to_string(&mut text)?;
     Ok(text)
 }
@@ -23,14 +55,6 @@ pub fn read(path: &Path) -> io::Result<String> {
 pub fn sudo_user() -> Option<(u32, String)> {
     let uid = std::env::var("SUDO_UID").ok()?.parse().ok()?;
     Some((uid, std::env::var("SUDO_USER").ok()?))
-}
-
-/// Whether nobody but root, the caller and the person behind `sudo` can have written a file. One that does not exist
-/// is for the reader to find missing.
-pub fn is_trusted(path: &Path, behind_sudo: Option<u32>) -> bool {
-    let Ok(meta) = std::fs::metadata(path) else { return true };
-    let own = [0, nix::unistd::geteuid().as_raw()].contains(&meta.uid()) || Some(meta.uid()) == behind_sudo;
-    own && meta.mode() & 0o022 == 0
 }
 
 /// Writes a file whole or not at all, readable for its owner alone: documents can tell how to attack a host.

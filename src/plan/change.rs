@@ -219,6 +219,9 @@ pub struct Plan {
     /// For paths that several checks share: what each of them did there.
     #[serde(default)]
     pub parts: Vec<Part>,
+    /// Patterns of the subjects that it was made for; empty: all.
+    #[serde(default)]
+    pub subjects: Vec<String>,
 }
 
 impl Plan {

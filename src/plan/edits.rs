@@ -234,7 +234,12 @@ fn keep_parents(context: &Context<'_>, draft: &mut Draft, check: &str, watched: 
         let dir = if is_dir { Some(name.as_path()) } else { name.parent() };
         let Some(dir) = dir.filter(|d| *d != Path::new("/run")) else { continue };
         if let Ok((real, stat)) = path::stat_follow(context.base, dir) {
-            let owner = |id: u32, name: Option<String>| name.unwrap_or_else(|| id.to_string());
+            // A directory service may call a group `domain users`, which would be two fields.
+            let word = |name: &String| {
+                name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+                    && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c))
+            };
+            let owner = |id: u32, name: Option<String>| name.filter(word).unwrap_or_else(|| id.to_string());
             let user = owner(stat.uid, context.base.user_name(stat.uid));
             let group = owner(stat.gid, context.base.group_name(stat.gid));
             entries.push(rules_file::TmpDir { dir: real.display().to_string(), mode: stat.mode, user, group });
@@ -328,12 +333,6 @@ const INSTALLERS: &[(&str, &[&str])] = &[
 /// The package manager of this host, and its words for installing auditd.
 fn installer(host: &dyn Host) -> Option<&'static (&'static str, &'static [&'static str])> {
     INSTALLERS.iter().find(|(program, _)| path::stat_follow(host, Path::new(program)).is_ok())
-}
-
-/// Whether a command line is one of those that install auditd.
-pub(super) fn installs_auditd(argv: &[String]) -> bool {
-    let (program, words) = argv.split_first().map_or(("", &[][..]), |(program, words)| (program.as_str(), words));
-    INSTALLERS.iter().any(|(own, args)| *own == program && words.iter().map(String::as_str).eq(args.iter().copied()))
 }
 
 /// Whether a check's edits can be made here. Watches need auditd, and nothing installs it where nothing is run (an

@@ -9,9 +9,10 @@ pub mod edit;
 mod edits;
 mod expected;
 pub mod hazard;
+mod saved;
 mod steps;
 
 pub use assess::{evidence, fingerprint};
 pub use build::{Accept, Choice, Inputs, Planned, plan};
 pub use change::{Act, FileChange, FileState, Fingerprint, Held, PLAN_SCHEMA, Part, Plan, Step, Target, Undo};
-pub use steps::vetted;
+pub use saved::vetted;

@@ -14,7 +14,6 @@ use super::{draft, edits, expected};
 use crate::audit::{Disruption, HazardFound, PendingOn};
 use crate::catalog::Check;
 use crate::catalog::words::hazard_name;
-use crate::error::{Failure, Result};
 use crate::facts::audit_rules::{self, OWN_RULES, OWN_TMPFILES, PLAIN_RULES};
 use crate::facts::keys::Shape;
 use crate::facts::{AuditRule, Config, Facts, Install, Origin, Version, keys};
@@ -53,6 +52,7 @@ pub(super) fn assemble(inputs: &Inputs<'_>, gathered: &Gathered, held: Vec<Held>
         notes: Vec::new(),
         target: target(facts, configured(facts, gathered)),
         parts: gathered.draft.parts.clone(),
+        subjects: inputs.policy.subjects.clone(),
     };
     plan.notes = expected::notes(inputs, gathered, &plan, restart);
     plan
@@ -272,41 +272,6 @@ pub(super) fn fingerprint(facts: &Facts, evidence: Vec<String>) -> Fingerprint {
 fn digest(value: &Value) -> String {
     let hash = Sha256::digest(value.to_string());
     hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
-}
-
-/// Refuses a saved plan that does what no plan of ours does, however it came to say so: programs that it would run as
-/// root, and content that no diff shows.
-///
-/// # Errors
-/// The plan was edited.
-pub fn vetted(plan: &Plan, facts: &Facts) -> Result<()> {
-    let ours = |command: &Command| match command {
-        Command::Install { argv } => edits::installs_auditd(argv),
-        Command::Enable(unit) | Command::Start(unit) => unit == "auditd.service",
-        Command::Reload(unit) => unit == "docker.service",
-        _ => false,
-    };
-    let fits = |step: &Step| match &step.act {
-        Act::Run(command) => ours(command),
-        Act::File(change) => match (&change.interim, &change.before) {
-            (None, _) => true,
-            (Some(text), FileState::Present { content, .. }) => {
-                daemon_json::set(content.as_deref().unwrap_or_default(), "live-restore", &json!(true)).as_ref()
-                    == Ok(text)
-            }
-            (Some(text), FileState::Absent) => daemon_json::set("", "live-restore", &json!(true)).as_ref() == Ok(text),
-        },
-        _ => true,
-    };
-    let target = target(facts, plan.target.config.is_some());
-    let same = Target { config: plan.target.config.clone(), ..target } == plan.target;
-    let config = plan.target.config.as_ref().is_none_or(|config| *config == facts.daemon.config_real_path);
-    if plan.steps.iter().all(fits) && same && config {
-        return Ok(());
-    }
-    Err(Failure::refused("the plan does what no plan of seaworthy's does here: it was edited, or the daemon moved")
-        .host("unchanged")
-        .hint("make it anew with `seaworthy plan --out FILE`"))
 }
 
 /// Hazard evidence by name, `CHECK HAZARD NAME` each.

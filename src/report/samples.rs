@@ -129,5 +129,6 @@ pub(crate) fn plan() -> Plan {
         notes: vec!["the package auditd stays on rollback".into()],
         target: crate::plan::Target::default(),
         parts: Vec::new(),
+        subjects: Vec::new(),
     }
 }

@@ -151,14 +151,14 @@ impl Ui {
     /// Says what is going on; silent with `--quiet`.
     pub fn status(&mut self, text: &str) {
         if !self.quiet {
-            self.talk(&format!("{text}\n"));
+            self.talk(&format!("{}\n", inside(text)));
         }
     }
 
     /// Says what `-v` asks for.
     pub fn detail(&mut self, text: &str) {
         if self.verbose > 0 {
-            self.talk(&format!("{text}\n"));
+            self.talk(&format!("{}\n", inside(text)));
         }
     }
 
@@ -188,7 +188,7 @@ impl Ui {
     }
 
     fn heading(&mut self, role: Role, heading: &str, text: &str) {
-        self.talk(&format!("{} {}\n", paint(role, heading), clean_lines(text)));
+        self.talk(&format!("{} {}\n", paint(role, heading), inside(text)));
     }
 
     /// Prints a failure: what is wrong, why, how the host stands, and what to do next.
@@ -197,7 +197,7 @@ impl Ui {
         self.heading(Role::Error, "error:", &failure.message);
         for (at, cause) in failure.causes.iter().enumerate() {
             let lead = if at == 0 { "caused by:" } else { "          " };
-            self.talk(&format!("  {lead} {}: {}\n", at + 1, clean_lines(cause)));
+            self.talk(&format!("  {lead} {}: {}\n", at + 1, inside(cause)));
         }
         if let Some(host) = &failure.host {
             self.heading(Role::Heading, "host:", host);
@@ -269,6 +269,11 @@ impl Drop for Ui {
     fn drop(&mut self) {
         self.end_progress();
     }
+}
+
+/// Text behind a heading. Its further lines are set in: none can pass for a heading of ours.
+fn inside(text: &str) -> String {
+    clean_lines(text.trim_end()).replace('\n', "\n      ")
 }
 
 /// The failure of a run that a signal ended before anything was written.

@@ -9,8 +9,8 @@ use seaworthy::plan::{Act, FileState};
 
 use crate::support::fake_host::FakeHost;
 use crate::support::world::{
-    BEFORE, CONFIG, RULES, With, assert_as_before, busy, change, config_change, host, node, of, options, pids, plan,
-    present, run, run_with, step, undo,
+    AFTER, BEFORE, CONFIG, RULES, With, assert_as_before, busy, change, config_change, host, node, of, options, pids,
+    plan, present, run, run_with, step, undo,
 };
 
 #[test]
@@ -67,6 +67,24 @@ fn a_run_changed_by_hand_since_is_refused_without_force() {
     rollback(&mut host, &Store::default(), &run, &force, &mut Silent).unwrap();
     assert_eq!(host.text(RULES), None);
     assert_eq!(host.text(CONFIG).unwrap(), BEFORE);
+}
+
+#[test]
+fn what_was_changed_since_is_known_three_ways() {
+    let mut host = busy();
+    let run = run(&mut host, &plan()).unwrap().run;
+    let now = AFTER.replace("10.0.0.2", "10.0.0.3");
+    host.write(CONFIG, 0o600, &now);
+    let shown = plan_rollback(&host, &Store::default(), &run, None).unwrap();
+    let [one] = shown.changed_since.as_slice() else { panic!("{:?}", shown.changed_since) };
+    let text = |state: &FileState| match state {
+        FileState::Present { content, mode, .. } => (content.clone().unwrap_or_default(), *mode),
+        FileState::Absent => (String::new(), 0),
+    };
+    let [by_run, since] = &one.both;
+    let ways = [&by_run.before, &by_run.after, &since.before, &since.after].map(text);
+    assert_eq!(ways, [(BEFORE, 0o644), (AFTER, 0o644), (AFTER, 0o644), (&now, 0o600)].map(|(t, m)| (t.to_owned(), m)));
+    assert_eq!(shown.unforced().unwrap_err().kind, Kind::Refused);
 }
 
 #[test]
@@ -143,6 +161,53 @@ fn runs_that_others_could_plant_are_refused() {
         assert_eq!(undo(&mut host, &run_id).unwrap_err().kind, Kind::Refused);
     }
     assert_eq!(undo(&mut busy(), "../../etc").unwrap_err().kind, Kind::Refused);
+}
+
+/// A restore from an archive can leave files of others in a directory of root's.
+#[test]
+fn files_of_runs_that_others_could_write_are_refused() {
+    for file in ["plan.json", "journal", "backups/002"] {
+        for (mode, uid, kind) in
+            [(0o602, 0, FileKind::File), (0o600, 1000, FileKind::File), (0o600, 0, FileKind::Symlink("/tmp/x".into()))]
+        {
+            let mut host = busy();
+            let run_id = run(&mut host, &plan()).unwrap().run;
+            let after = host.state();
+            let path = format!("/var/lib/seaworthy/runs/{run_id}/{file}");
+            let node = host.files.get_mut(Path::new(&path)).unwrap();
+            (node.stat.mode, node.stat.uid, node.stat.kind) = (mode, uid, kind);
+            let error = undo(&mut host, &run_id).unwrap_err();
+            assert!(error.kind == Kind::Refused && error.message.contains(&path), "{error:?}");
+            assert_eq!((error.host.as_deref(), host.state()), (Some("unchanged"), after));
+        }
+    }
+}
+
+/// However much of the journal is lost, nothing is written that was neither there before nor planned, and no container
+/// is lost.
+#[test]
+fn a_journal_that_was_cut_anywhere_does_no_harm() {
+    let mut host = busy();
+    let id = run(&mut host, &plan()).unwrap().run;
+    let (applied, before) = (host.state(), busy().state());
+    let journal = format!("/var/lib/seaworthy/runs/{id}/journal");
+    let whole = host.text(&journal).unwrap();
+    let ends: Vec<usize> = whole.match_indices('\n').map(|(at, _)| at).collect();
+    let mut refused = 0;
+    for cut in ends.iter().flat_map(|end| [end / 2, *end, end + 1]).chain([0]) {
+        let mut host = busy();
+        assert_eq!(run(&mut host, &plan()).unwrap().run, id);
+        host.write(&journal, 0o600, &whole[..cut]);
+        if undo(&mut host, &id).is_err() {
+            refused += 1;
+            assert_eq!(host.state(), applied, "cut at {cut}");
+        }
+        for one in host.state() {
+            assert!(applied.contains(&one) || before.contains(&one), "cut at {cut}: {}", one.0.display());
+        }
+        assert_eq!(pids(&host), [901, 902], "cut at {cut}");
+    }
+    assert!(refused > 10, "{refused}: a journal that ends before the backups do is no journal of a run that was armed");
 }
 
 #[test]

@@ -41,6 +41,7 @@ pub(crate) fn check(catalog: &Catalog, file: &str, scenario: &Scenario, bless: b
     let only = Choice::only(BTreeSet::from([entry.id.clone()]));
     let (question_of_plan, choice) = if held { (alone, automatic()) } else { (question, only) };
     let (planned, facts) = question_of_plan.plan(&host, choice)?;
+    question.saved(&host, &planned.plan)?;
     let text = document(&planned.plan, &facts);
     if !bless && text != scenario.diff {
         let diff = TextDiff::from_lines(&scenario.diff, &text).unified_diff().to_string();

@@ -186,7 +186,9 @@ impl Tree {
         let mut all = args.to_vec();
         all.extend(["--root", &root]);
         let program = env!("CARGO_BIN_EXE_seaworthy");
-        let words: Vec<&str> = as_root().expect("root").iter().copied().chain([program]).collect();
+        // A hang is a failure of its own: 124.
+        let within = ["timeout", "--kill-after=5", "120"];
+        let words: Vec<&str> = within.iter().chain(as_root().expect("root")).copied().chain([program]).collect();
         let mut base = Command::new(words[0]);
         base.args(&words[1..]);
         let mut said = said(&all, of(base, &all).output().unwrap());
