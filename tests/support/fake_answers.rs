@@ -77,7 +77,9 @@ impl Host for FakeHost {
         match query {
             Query::AuditRules if recorded.is_some() && self.kernel_rules.is_empty() => text("No rules\n".into()),
             Query::AuditRules if recorded.is_some() => text(self.kernel_rules.join("\n") + "\n"),
-            Query::AuditStatus if recorded.is_some() => text(format!("enabled {}\nlost 0\n", self.audit_enabled)),
+            Query::AuditStatus if recorded.is_some() => {
+                text(format!("enabled {}\nlost {}\n", self.audit_enabled, self.audit_lost))
+            }
             Query::UnitShow(name) => {
                 let recorded = recorded.ok_or_else(not_found)?;
                 text(self.show(name, &recorded.stdout))
