@@ -76,7 +76,14 @@ pub(super) fn outside(host: &dyn Host) -> Result<()> {
 /// Undoes a run that was killed, before anything else is done: asked for, or with `--yes`.
 pub(super) fn settle(host: &mut LiveHost, yes: bool, ui: &mut Ui) -> Result<()> {
     let store = Store::default();
-    let Some(open) = apply::unfinished(&*host, &store)? else { return Ok(()) };
+    if apply::unfinished(&*host, &store)?.is_none() {
+        return Ok(());
+    }
+    // A run that is at work looks like one that was killed, but for the lock.
+    take_lock(host)?;
+    let open = apply::unfinished(&*host, &store)?;
+    host.unlock();
+    let Some(open) = open else { return Ok(()) };
     ui.warning(&format!("run {} did not finish: it has to be taken back first", open.run));
     let command = format!("seaworthy rollback {}", open.run);
     if !confirm(Mode::of(yes, ui), "take it back?", &command)? {
