@@ -74,9 +74,9 @@ impl Busy {
     }
 }
 
-/// `seaworthy ARGS` on a terminal, watched.
+/// `seaworthy ARGS` on a terminal, watched. A hangup ends the shell in front, and with it everybody gets SIGHUP.
 fn on_terminal(host: &Machine, term: &str, args: &str) -> Terminal {
-    Terminal::run(host, &format!("exec bash /root/watched {term} {args}"))
+    Terminal::run(host, &format!("trap : INT TERM; bash /root/watched {term} {args}; true"))
 }
 
 fn leave(host: &Machine, terminal: &mut Terminal, how: Leaves) {
@@ -200,7 +200,7 @@ fn nobody_has_to_watch_to_the_end() {
 
     // Whoever says nohup wants it to go on; nothing can be written to that terminal any more.
     let mut terminal =
-        Terminal::run(host, "PREFIX=\"env --ignore-signal=HUP\" exec bash /root/watched xterm apply --yes");
+        Terminal::run(host, "PREFIX=\"env --ignore-signal=HUP\" bash /root/watched xterm apply --yes; true");
     terminal.expect("restart docker.service");
     leave(host, &mut terminal, HangsUp);
     assert_eq!(ended(host), "0", "{}", terminal.screen());

@@ -29,6 +29,8 @@ impl Terminal {
             .args(["-c", &line])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            // where the shells between here and there would tell that a test hung up
+            .stderr(Stdio::null())
             .spawn()
             .expect("bash starts");
         let (keys, mut screen) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
