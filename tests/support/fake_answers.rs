@@ -20,6 +20,11 @@ impl FakeHost {
         }
     }
 
+    fn goes_unanswered(&self) -> bool {
+        self.asked.set(self.asked.get() + 1);
+        self.unanswered == Some(self.asked.get())
+    }
+
     /// A unit's answer with what changed since it was recorded.
     fn show(&self, unit: &str, recorded: &str) -> String {
         let mut over: Vec<(String, String)> = Vec::new();
@@ -79,6 +84,9 @@ impl Host for FakeHost {
             Query::AuditRules if recorded.is_some() => text(self.kernel_rules.join("\n") + "\n"),
             Query::AuditStatus if recorded.is_some() => {
                 text(format!("enabled {}\nlost {}\n", self.audit_enabled, self.audit_lost))
+            }
+            Query::UnitShow(_) if self.goes_unanswered() => {
+                Ok(Answer { status: 1, stderr: "Connection timed out".into(), ..Answer::default() })
             }
             Query::UnitShow(name) => {
                 let recorded = recorded.ok_or_else(not_found)?;

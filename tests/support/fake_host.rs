@@ -69,6 +69,9 @@ pub(crate) struct FakeHost {
     pub(crate) meddler: Option<(usize, String, String)>,
     /// The API was asked while the daemon was down, which starts it where docker.socket listens.
     pub(crate) woken: std::cell::Cell<bool>,
+    /// Questions about units so far, and the one to which systemd gives no answer.
+    pub(crate) asked: std::cell::Cell<usize>,
+    pub(crate) unanswered: Option<usize>,
     pub(super) dead: bool,
     pub(super) jobs: Vec<(i64, Job)>,
     /// What an installed package brought; it stays on rollback.
@@ -113,6 +116,8 @@ impl FakeHost {
             locked_by_other: false,
             meddler: None,
             woken: std::cell::Cell::new(false),
+            asked: std::cell::Cell::new(0),
+            unanswered: None,
             dead: false,
             jobs: Vec::new(),
             installed: Vec::new(),
@@ -306,7 +311,7 @@ impl FakeHost {
     }
 
     /// Lets time pass; systemd does what is due.
-    pub(super) fn pass(&mut self, ms: i64) {
+    pub(crate) fn pass(&mut self, ms: i64) {
         self.clock += ms;
         if self.audit_flood.as_ref().is_some_and(|rule| self.kernel_rules.iter().any(|one| one.contains(rule))) {
             self.audit_lost += ms;
