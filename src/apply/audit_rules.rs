@@ -2,12 +2,15 @@
 
 use std::io::ErrorKind;
 use std::path::Path;
+use std::time::Duration;
 
 use super::service::command;
 use crate::error::{Failure, Result};
 use crate::host::{Command, Host, HostMut, Query};
 
 const RULES_D: &str = "/etc/audit/rules.d";
+/// How long the kernel's count of lost records is watched after the rules are loaded.
+const WATCHED: Duration = Duration::from_secs(3);
 
 /// The rules in the kernel, as `auditctl -l` lists them.
 pub(super) fn kernel(host: &dyn Host) -> Result<Vec<String>> {
@@ -21,10 +24,15 @@ pub(super) fn kernel(host: &dyn Host) -> Result<Vec<String>> {
     Ok(answer.stdout.lines().map(fold).filter(|line| line.starts_with('-')).collect())
 }
 
-/// `enabled` of `auditctl -s`: 0 off, 1 on, 2 immutable.
-fn enabled(host: &dyn Host) -> Option<u32> {
+/// A number of `auditctl -s`.
+fn status(host: &dyn Host, name: &str) -> Option<u64> {
     let answer = host.ask(&Query::AuditStatus).ok()?;
-    answer.stdout.lines().find_map(|line| line.strip_prefix("enabled ")?.trim().parse().ok())
+    answer.stdout.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
+}
+
+/// 0 off, 1 on, 2 immutable.
+fn enabled(host: &dyn Host) -> Option<u64> {
+    status(host, "enabled")
 }
 
 /// Whether the kernel takes no change of its rules until the next boot.
@@ -73,13 +81,16 @@ pub(super) enum Loaded {
     NextBoot(String),
 }
 
-/// Loads the rules; all of `expect` has to be in the kernel afterwards, and none of the earlier rules lost.
+/// Loads the rules; all of `expect` has to be in the kernel afterwards, none of the earlier rules lost, and no record
+/// either: rules that bring more than auditd can write take other people's records away, and where the site set `-f 2`
+/// the kernel panics at the first one that is lost.
 pub(super) fn load(host: &mut dyn HostMut, expect: &[String], notes: &mut Vec<String>) -> Result<Loaded> {
     let state = enabled(host.as_host());
     if state == Some(2) {
         return Ok(Loaded::NextBoot("the kernel's audit rules are immutable until the next boot".into()));
     }
     let before = kernel(host.as_host())?;
+    let lost_before = status(host.as_host(), "lost");
     let failure = reload(host)?;
     let mut after = kernel(host.as_host())?;
     if !clears(host.as_host()) {
@@ -96,7 +107,7 @@ pub(super) fn load(host: &mut dyn HostMut, expect: &[String], notes: &mut Vec<St
     after = kernel(host.as_host())?;
     let missing = missing(&after, expect);
     if missing.is_empty() {
-        return Ok(Loaded::InForce);
+        return keeps_up(host, lost_before).map(|()| Loaded::InForce);
     }
     if state == Some(0) {
         return Ok(Loaded::NextBoot("the kernel's audit is switched off".into()));
@@ -107,6 +118,22 @@ pub(super) fn load(host: &mut dyn HostMut, expect: &[String], notes: &mut Vec<St
         error = error.because(cause);
     }
     Err(error.hint("run `augenrules --load` and `auditctl -l`"))
+}
+
+/// Fails when the kernel lost records since `before`, or loses some while it is watched.
+fn keeps_up(host: &mut dyn HostMut, before: Option<u64>) -> Result<()> {
+    let Some(before) = before else { return Ok(()) };
+    host.sleep(WATCHED);
+    match status(host.as_host(), "lost").map(|now| now.saturating_sub(before)) {
+        None | Some(0) => Ok(()),
+        Some(lost) => {
+            let seconds = WATCHED.as_secs();
+            let message = format!("the kernel lost {lost} audit records within {seconds} s of loading the audit rules");
+            let error =
+                Failure::new(message).because("more is recorded than auditd writes; see backlog in `auditctl -s`");
+            Err(error.hint("run `seaworthy apply --skip 'audit.*'`"))
+        }
+    }
 }
 
 /// Runs augenrules where there is one; its own verdict is only a cause, the kernel's list decides.

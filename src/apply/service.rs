@@ -68,6 +68,10 @@ pub(super) fn unit(host: &dyn Host, name: &str) -> Result<Unit> {
     let answer = host
         .ask(&Query::UnitShow(name.into()))
         .map_err(|error| Failure::new(format!("{name} cannot be read")).because(error))?;
+    if !answer.ok() {
+        // Nothing said is not "inactive".
+        return Err(Failure::new(format!("{name} cannot be read")).because(answer.stderr.trim()));
+    }
     let get = |key: &str| {
         let line = answer.stdout.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
         line.unwrap_or_default().to_owned()

@@ -21,13 +21,14 @@ pub(super) fn carry_out(host: &mut LiveHost, approved: &Approved, wish: &Wish<'_
             ui.note(note);
         }
     }
+    ui.check_interrupt()?;
     let outcome = if plan.is_empty() { None } else { Some(change::apply(host, plan, wish, ui)?) };
     ui.end_progress();
     let exit = match report(host, plan, outcome.as_ref(), wish, ui) {
         Ok(exit) => exit,
-        // The run stands, whatever keeps us from looking at it again.
+        // The run stands, whatever keeps us from looking at it again or from saying so.
         Err(failure) if outcome.is_some() => {
-            ui.warning(&format!("the run stands, but the host could not be read again: {}", failure.message));
+            ui.warning(&format!("the run stands, but could not be reported: {failure}"));
             0
         }
         Err(failure) => return Err(failure),

@@ -79,9 +79,11 @@ pub(super) fn settle(host: &mut LiveHost, yes: bool, ui: &mut Ui) -> Result<()> 
     if apply::unfinished(&*host, &store)?.is_none() {
         return Ok(());
     }
-    // It may be at work right now: under the lock it is not.
+    // A run that is at work looks like one that was killed, but for the lock.
     take_lock(host)?;
-    let Some(open) = apply::unfinished(&*host, &store)? else { return Ok(()) };
+    let open = apply::unfinished(&*host, &store)?;
+    host.unlock();
+    let Some(open) = open else { return Ok(()) };
     ui.warning(&format!("run {} did not finish: it has to be taken back first", open.run));
     let command = format!("seaworthy rollback {}", open.run);
     if !confirm(Mode::of(yes, ui), "take it back?", &command)? {

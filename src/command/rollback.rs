@@ -42,6 +42,7 @@ pub(super) fn run(args: &Rollback, global: &Global, ui: &mut Ui) -> Result<u8> {
             ui.status("host: unchanged");
             return Ok(0);
         }
+        ui.check_interrupt()?;
     }
     let mut options = change::rollback_options(&host);
     options.force = args.force;
@@ -68,11 +69,18 @@ pub(super) fn run(args: &Rollback, global: &Global, ui: &mut Ui) -> Result<u8> {
         not_reverted: outcome.notes.iter().map(|n| Rest { check: outcome.run.clone(), reason: n.clone() }).collect(),
         diff: draft.changes.iter().map(DiffPart::of).collect(),
     };
-    match args.format {
-        Format::Text => ui.report(&text::run(&report, "taken back"))?,
-        Format::Json => ui.document(&json::run(&report).map_err(super::not_json)?)?,
+    if let Err(failure) = print(&report, args.format, ui) {
+        // It is taken back all the same: an error would say that the host is unchanged.
+        ui.warning(&format!("run {run} is taken back, but this could not be reported: {failure}"));
     }
     Ok(0)
+}
+
+fn print(report: &RunReport, format: Format, ui: &mut Ui) -> Result<()> {
+    match format {
+        Format::Text => ui.report(&text::run(report, "taken back")),
+        Format::Json => ui.document(&json::run(report).map_err(super::not_json)?),
+    }
 }
 
 fn benchmark(global: &Global) -> Result<Benchmark> {

@@ -57,6 +57,14 @@ pub fn sudo_user() -> Option<(u32, String)> {
     Some((uid, std::env::var("SUDO_USER").ok()?))
 }
 
+/// Whether whoever started us wants this signal to be ignored, as `nohup` does for SIGHUP and a shell for SIGINT of what
+/// runs in its background. To be asked before a handler is set.
+pub fn is_ignored(signal: i32) -> bool {
+    let status = read(Path::new("/proc/self/status")).unwrap_or_default();
+    let mask = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
+    mask.unwrap_or_default() >> (signal - 1) & 1 == 1
+}
+
 /// Writes a file whole or not at all, readable for its owner alone: documents can tell how to attack a host.
 ///
 /// # Errors

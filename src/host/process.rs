@@ -35,7 +35,8 @@ const DRAIN: Duration = Duration::from_millis(500);
 ///
 /// # Errors
 /// [`io::ErrorKind::NotFound`] when there is no such program, [`io::ErrorKind::TimedOut`] when it did not end within
-/// `timeout` (its whole group is ended then); otherwise the operating system's.
+/// `timeout` (its whole group is ended then), [`io::ErrorKind::Interrupted`] when a signal ended it: what it said by
+/// then is no answer; otherwise the operating system's.
 pub(super) fn run<A: AsRef<OsStr>>(
     program: &str,
     args: &[A],
@@ -64,7 +65,11 @@ pub(super) fn run<A: AsRef<OsStr>>(
         io::Error::new(io::ErrorKind::TimedOut, format!("{program}: did not end within {} s", timeout.as_secs_f32()))
     })?;
     drain(&all_read);
-    Ok(Answer { status: code(status), stdout: text(&stdout), stderr: text(&stderr) })
+    let status = status.code().ok_or_else(|| {
+        let signal = status.signal().unwrap_or_default();
+        io::Error::new(io::ErrorKind::Interrupted, format!("{program}: ended by signal {signal}"))
+    })?;
+    Ok(Answer { status, stdout: text(&stdout), stderr: text(&stderr) })
 }
 
 /// The program's path: an absolute one as given, a bare name from [`DIRS`].
@@ -146,11 +151,6 @@ fn drain(all_read: &Receiver<()>) {
     while all_read.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_ok() {}
 }
 
-/// The exit status; `128 + N` for death by signal N, as shells say it.
-fn code(status: ExitStatus) -> i32 {
-    status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
-}
-
 fn text(kept: &Kept) -> String {
     String::from_utf8_lossy(&kept.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
 }
@@ -177,7 +177,16 @@ mod tests {
     fn status_and_both_streams_come_back() {
         let answer = sh("echo out; echo err >&2; exit 3", LONG).unwrap();
         assert_eq!(answer, Answer { status: 3, stdout: "out\n".into(), stderr: "err\n".into() });
-        assert_eq!(sh("kill -TERM $$", LONG).unwrap().status, 128 + 15);
+        assert_eq!(sh("echo half; kill -TERM $$", LONG).unwrap_err().kind(), io::ErrorKind::Interrupted);
+    }
+
+    /// A Ctrl-C goes to the whole group that is in front of the terminal: apt and dpkg are not in it.
+    #[test]
+    fn a_child_leads_a_group_of_its_own() {
+        let group = sh("cut -d' ' -f5 /proc/$$/stat; echo $$", LONG).unwrap().stdout;
+        let (group, own) = group.trim().split_once('\n').unwrap();
+        assert_eq!(group, own);
+        assert_ne!(group, nix::unistd::getpgrp().to_string());
     }
 
     #[test]

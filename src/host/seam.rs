@@ -82,7 +82,7 @@ impl Query {
 /// What a child process said.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub struct Answer {
-    /// Exit status; `128 + N` for death by signal N.
+    /// Exit status.
     pub status: i32,
     /// Standard output.
     pub stdout: String,

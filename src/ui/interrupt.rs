@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
+use crate::host::local::is_ignored;
+
 /// Whether we were asked to stop. Clones share the flags.
 #[derive(Clone, Debug, Default)]
 pub struct Interrupt {
@@ -21,13 +23,15 @@ impl Interrupt {
         Self::default()
     }
 
-    /// From now on signals only set flags. For commands that write; to be done before the first prompt.
+    /// From now on signals only set flags. For commands that write; to be done before the first prompt. Those that
+    /// we were started to ignore stay ignored: `nohup` is a wish to go on.
     ///
     /// # Errors
     /// The operating system's.
     pub fn register() -> io::Result<Self> {
         let this = Self::default();
-        for (signal, flag) in [(SIGHUP, &this.hup), (SIGINT, &this.int), (SIGTERM, &this.term)] {
+        let all = [(SIGHUP, &this.hup), (SIGINT, &this.int), (SIGTERM, &this.term)];
+        for (signal, flag) in all.into_iter().filter(|(signal, _)| !is_ignored(*signal)) {
             signal_hook::flag::register(signal, Arc::clone(flag))?;
             signal_hook::flag::register(signal, Arc::clone(&this.any))?;
         }
@@ -66,5 +70,11 @@ mod tests {
         signal_hook::low_level::raise(SIGTERM).unwrap();
         assert_eq!(interrupt.raised(), Some("SIGTERM"));
         assert!(!Interrupt::none().is_raised());
+    }
+
+    #[test]
+    fn what_we_were_started_to_ignore_is_known() {
+        // Rust's own runtime ignores this one, and nobody the other.
+        assert!(is_ignored(signal_hook::consts::SIGPIPE) && !is_ignored(signal_hook::consts::SIGUSR1));
     }
 }

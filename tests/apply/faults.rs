@@ -71,6 +71,49 @@ fn an_error_at_any_operation_leaves_all_or_nothing() {
     assert!(rolled_back > 30, "{rolled_back}");
 }
 
+/// No answer about a unit is not the answer that it does not run: a start would be made that kills containers.
+#[test]
+fn systemd_may_leave_any_question_unanswered() {
+    let mut well = busy();
+    run(&mut well, &plan()).unwrap();
+    assert!(well.asked.get() > 20, "{}", well.asked.get());
+    let mut rolled_back = 0;
+    for at in 1..=well.asked.get() {
+        let mut host = busy();
+        host.unanswered = Some(at);
+        match run(&mut host, &plan()) {
+            Ok(_) => {
+                assert_eq!((host.text(CONFIG).unwrap().as_str(), pids(&host)), (AFTER, pids(&busy())), "question {at}")
+            }
+            Err(error) => {
+                rolled_back += 1;
+                assert_as_before(&mut host, &busy(), &format!("question {at}: {error:?}"));
+            }
+        }
+    }
+    assert!(rolled_back > 5, "{rolled_back}");
+
+    let prepare = || {
+        let mut host = busy();
+        let run = run(&mut host, &plan()).unwrap().run;
+        host.asked.set(0);
+        (host, run)
+    };
+    let (mut well, id) = prepare();
+    undo(&mut well, &id).unwrap();
+    assert!(well.asked.get() > 10, "{}", well.asked.get());
+    for at in 1..=well.asked.get() {
+        let (mut host, id) = prepare();
+        host.unanswered = Some(at);
+        let first = undo(&mut host, &id);
+        if first.is_err() {
+            host.pass(5000);
+            undo(&mut host, &id).unwrap_or_else(|error| panic!("rollback, question {at}: {first:?} {error:?}"));
+        }
+        assert_as_before(&mut host, &busy(), &format!("rollback, question {at}: {first:?}"));
+    }
+}
+
 #[test]
 fn a_rollback_killed_at_any_operation_can_be_run_again() {
     let prepare = || {

@@ -88,6 +88,36 @@ fn patch_and_git_take_the_printed_plan() {
     }
 }
 
+/// Whoever patches with what a dry run prints has what an apply writes, to the byte: both come from the same changes.
+#[test]
+fn what_is_printed_is_what_apply_writes() {
+    let Some(tree) = Tree::owned() else { return };
+    let files = ["etc/docker/daemon.json", "etc/environment"];
+    tree.write(files[0], "{\n\t\"dns\": [\"10.0.0.2\"], \"mtu\": 1.50e3,\n\t\"icc\" :true}");
+    tree.write(files[1], "PATH=/bin");
+    let accept = ["--accept", "content-trust"];
+    let saved = tree.arg("fixes.json");
+    let printed = tree.run(&[&["plan"], &accept[..]].concat()).exits(2).out;
+    let of_saved = tree.run(&[&["plan", "--out", &saved], &accept[..]].concat()).exits(2).out;
+    assert_eq!(of_saved, printed);
+    let copy = TempDir::new().unwrap();
+    for file in files {
+        fs::create_dir_all(copy.path().join(file).parent().unwrap()).unwrap();
+        fs::copy(tree.path(file), copy.path().join(file)).unwrap();
+    }
+    let diff = copy.path().join("fixes.diff");
+    fs::write(&diff, &printed).unwrap();
+    let mut patch = Command::new("patch");
+    let output = patch.args(["-p1", "--input"]).arg(&diff).current_dir(copy.path()).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let _ = tree.run(&["apply", &saved, "--yes"]).exits(0);
+    for file in files {
+        let patched = fs::read_to_string(copy.path().join(file)).unwrap();
+        assert_eq!(tree.read(file), patched);
+    }
+    assert!(tree.read(files[0]).contains("\"mtu\": 1.50e3,\n\t\"icc\" :false"), "{}", tree.read(files[0]));
+}
+
 #[test]
 fn a_saved_plan_is_applied_and_nothing_else() {
     let Some(tree) = Tree::owned() else { return };

@@ -20,6 +20,11 @@ impl FakeHost {
         }
     }
 
+    fn goes_unanswered(&self) -> bool {
+        self.asked.set(self.asked.get() + 1);
+        self.unanswered == Some(self.asked.get())
+    }
+
     /// A unit's answer with what changed since it was recorded.
     fn show(&self, unit: &str, recorded: &str) -> String {
         let mut over: Vec<(String, String)> = Vec::new();
@@ -77,7 +82,12 @@ impl Host for FakeHost {
         match query {
             Query::AuditRules if recorded.is_some() && self.kernel_rules.is_empty() => text("No rules\n".into()),
             Query::AuditRules if recorded.is_some() => text(self.kernel_rules.join("\n") + "\n"),
-            Query::AuditStatus if recorded.is_some() => text(format!("enabled {}\nlost 0\n", self.audit_enabled)),
+            Query::AuditStatus if recorded.is_some() => {
+                text(format!("enabled {}\nlost {}\n", self.audit_enabled, self.audit_lost))
+            }
+            Query::UnitShow(_) if self.goes_unanswered() => {
+                Ok(Answer { status: 1, stderr: "Connection timed out".into(), ..Answer::default() })
+            }
             Query::UnitShow(name) => {
                 let recorded = recorded.ok_or_else(not_found)?;
                 text(self.show(name, &recorded.stdout))

@@ -30,9 +30,16 @@ impl FakeHost {
         }
     }
 
-    /// An operation that needs room on the disk of its path.
-    fn op_on(&mut self, path: &Path) -> Result<()> {
+    /// An operation on a path.
+    fn op_at(&mut self, what: &'static str, path: &Path) -> Result<()> {
         self.op()?;
+        self.trail.push((what, path.into()));
+        Ok(())
+    }
+
+    /// An operation that needs room on the disk of its path.
+    fn op_on(&mut self, what: &'static str, path: &Path) -> Result<()> {
+        self.op_at(what, path)?;
         let full = matches!(self.fault, Fault::VarFull(from) | Fault::VarFullKill(from, _) if self.ops >= from);
         if full && path.starts_with("/var") { Err(Error::from(ErrorKind::StorageFull)) } else { Ok(()) }
     }
@@ -116,7 +123,7 @@ impl HostMut for FakeHost {
     }
 
     fn create(&mut self, path: &Path) -> Result<()> {
-        self.op_on(path)?;
+        self.op_on("create", path)?;
         self.has_parent(path)?;
         if self.files.contains_key(path) {
             return Err(Error::from(ErrorKind::AlreadyExists));
@@ -127,7 +134,7 @@ impl HostMut for FakeHost {
     }
 
     fn append(&mut self, path: &Path, bytes: &[u8]) -> Result<()> {
-        let fault = self.op_on(path);
+        let fault = self.op_on("append", path);
         let now = match self.fault {
             Fault::Kill(at) | Fault::Fail(at) => at == self.ops,
             Fault::VarFull(from) | Fault::VarFullKill(from, _) => from <= self.ops,
@@ -145,7 +152,7 @@ impl HostMut for FakeHost {
     }
 
     fn set_owner(&mut self, path: &Path, uid: u32, gid: u32) -> Result<()> {
-        self.op()?;
+        self.op_at("owner", path)?;
         let node = self.get(path)?;
         (node.stat.uid, node.stat.gid) = (uid, gid);
         if node.stat.kind != FileKind::Dir {
@@ -155,13 +162,13 @@ impl HostMut for FakeHost {
     }
 
     fn set_mode(&mut self, path: &Path, mode: u32) -> Result<()> {
-        self.op()?;
+        self.op_at("mode", path)?;
         self.get(path)?.stat.mode = mode;
         Ok(())
     }
 
     fn set_xattr(&mut self, path: &Path, name: &str, value: &[u8]) -> Result<()> {
-        self.op()?;
+        self.op_at("xattr", path)?;
         let node = self.get(path)?;
         node.xattrs.retain(|(have, _)| have != name);
         node.xattrs.push((name.into(), value.to_vec()));
@@ -169,24 +176,24 @@ impl HostMut for FakeHost {
     }
 
     fn sync(&mut self, path: &Path) -> Result<()> {
-        self.op()?;
+        self.op_at("sync", path)?;
         self.get(path).map(|_| ())
     }
 
     fn rename(&mut self, from: &Path, to: &Path) -> Result<()> {
-        self.op()?;
+        self.op_at("rename", to)?;
         let node = self.files.remove(from).ok_or_else(not_found)?;
         self.files.insert(to.into(), node);
         Ok(())
     }
 
     fn remove(&mut self, path: &Path) -> Result<()> {
-        self.op()?;
+        self.op_at("remove", path)?;
         self.files.remove(path).map(|_| ()).ok_or_else(not_found)
     }
 
     fn make_dir(&mut self, path: &Path, mode: u32) -> Result<()> {
-        self.op_on(path)?;
+        self.op_on("make-dir", path)?;
         self.has_parent(path)?;
         if self.files.contains_key(path) {
             return Err(Error::from(ErrorKind::AlreadyExists));
@@ -198,7 +205,7 @@ impl HostMut for FakeHost {
     }
 
     fn remove_dir(&mut self, path: &Path) -> Result<()> {
-        self.op()?;
+        self.op_at("remove-dir", path)?;
         if !self.list(path)?.is_empty() {
             return Err(Error::from(ErrorKind::DirectoryNotEmpty));
         }
@@ -207,7 +214,7 @@ impl HostMut for FakeHost {
     }
 
     fn copy_self(&mut self, path: &Path) -> Result<()> {
-        self.op_on(path)?;
+        self.op_on("copy", path)?;
         self.write(path.to_str().unwrap_or_default(), 0o700, "binary");
         Ok(())
     }

@@ -82,6 +82,19 @@ pub(crate) struct FakeContainer {
     pub(crate) remove: bool,
 }
 
+/// What is wrong with a daemon that systemd still takes for started, or starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sick {
+    /// Its start never ends: `TimeoutStartSec` is 0.
+    Hangs,
+    /// It crashes and is started again, every time it is looked at anew.
+    Loops,
+    /// It runs and has no bridge.
+    Bridgeless,
+    /// It runs and does not hear a reload.
+    Deaf,
+}
+
 /// The daemon.
 #[derive(Clone, Debug)]
 pub(crate) struct FakeDocker {
@@ -104,6 +117,8 @@ pub(crate) struct FakeDocker {
     pub(crate) major: u64,
     /// What the engine calls its own seccomp profile: `default` before 23.
     pub(crate) builtin_seccomp: String,
+    /// With this key in its file a daemon gets sick.
+    pub(crate) sick: Option<(Sick, &'static str)>,
     /// Further security options that were recorded.
     pub(crate) other_options: Vec<String>,
 }
@@ -123,6 +138,7 @@ impl Default for FakeDocker {
             next_pid: 4000,
             major: 26,
             builtin_seccomp: "builtin".into(),
+            sick: None,
             other_options: Vec::new(),
         }
     }
@@ -168,6 +184,18 @@ impl FakeDocker {
         }
     }
 
+    fn is_sick(&self, how: Sick) -> bool {
+        self.sick.is_some_and(|(sick, key)| sick == how && self.config.contains_key(key))
+    }
+
+    /// A moment passes.
+    pub(crate) fn age(&mut self) {
+        if self.active == "active" && self.is_sick(Sick::Loops) {
+            self.started += 1;
+            self.pid += 1;
+        }
+    }
+
     fn kill_all(&mut self) {
         for one in &mut self.containers {
             one.pid = 0;
@@ -203,6 +231,11 @@ impl FakeDocker {
                 return;
             }
         }
+        if self.is_sick(Sick::Hangs) {
+            self.active = "activating".into();
+            self.pid = 0;
+            return;
+        }
         if !self.live_restore() {
             // What an earlier daemon left running does not survive a start without live-restore.
             self.kill_all();
@@ -223,6 +256,9 @@ impl FakeDocker {
     /// A reload takes the keys that can be reloaded and are there; taking one away changes nothing. Errors stay unseen.
     pub(crate) fn reload(&mut self, text: Option<&[u8]>) {
         let Ok(config) = parse(text, &self.flags) else { return };
+        if self.sick.is_some_and(|(sick, key)| sick == Sick::Deaf && config.contains_key(key)) {
+            return;
+        }
         for key in RELOADABLE.iter().filter(|key| config.contains_key(**key)) {
             self.config.insert((*key).into(), config[*key].clone());
         }
@@ -253,6 +289,7 @@ impl FakeDocker {
         match path {
             "/info" => self.info(&mut base),
             "/version" => base["Os"] = "linux".into(),
+            "/networks" if self.is_sick(Sick::Bridgeless) => return Some(json!([{"Name": "host"}, {"Name": "none"}])),
             "/networks" => return Some(json!([{"Name": "bridge"}, {"Name": "host"}, {"Name": "none"}])),
             "/networks/bridge" => {
                 base["Name"] = "bridge".into();

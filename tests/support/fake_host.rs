@@ -46,6 +46,9 @@ pub(crate) struct FakeHost {
     /// Rules in the kernel.
     pub(crate) kernel_rules: Vec<String>,
     pub(crate) audit_enabled: u32,
+    /// Records that the kernel lost, and a piece of the rule that makes it lose one more every millisecond.
+    pub(crate) audit_lost: i64,
+    pub(crate) audit_flood: Option<String>,
     pub(crate) augenrules: bool,
     /// Armed timers: what they run.
     pub(crate) timers: BTreeMap<String, Vec<String>>,
@@ -55,6 +58,8 @@ pub(crate) struct FakeHost {
     pub(crate) fault: Fault,
     /// Changing operations so far.
     pub(crate) ops: usize,
+    /// Every change of a file and every sync, in order: what, and which path.
+    pub(crate) trail: Vec<(&'static str, PathBuf)>,
     /// All commands that ran, and waits for nothing.
     pub(crate) log: Vec<String>,
     /// Milliseconds since the epoch.
@@ -64,6 +69,9 @@ pub(crate) struct FakeHost {
     pub(crate) meddler: Option<(usize, String, String)>,
     /// The API was asked while the daemon was down, which starts it where docker.socket listens.
     pub(crate) woken: std::cell::Cell<bool>,
+    /// Questions about units so far, and the one to which systemd gives no answer.
+    pub(crate) asked: std::cell::Cell<usize>,
+    pub(crate) unanswered: Option<usize>,
     pub(super) dead: bool,
     pub(super) jobs: Vec<(i64, Job)>,
     /// What an installed package brought; it stays on rollback.
@@ -94,17 +102,22 @@ impl FakeHost {
             docker: FakeDocker::default(),
             kernel_rules: Vec::new(),
             audit_enabled: 1,
+            audit_lost: 7,
+            audit_flood: None,
             augenrules: true,
             timers: BTreeMap::new(),
             units: BTreeMap::new(),
             config_path: "/etc/docker/daemon.json".into(),
             fault: Fault::None,
             ops: 0,
+            trail: Vec::new(),
             log: Vec::new(),
             clock: recording.recorded_at * 1000,
             locked_by_other: false,
             meddler: None,
             woken: std::cell::Cell::new(false),
+            asked: std::cell::Cell::new(0),
+            unanswered: None,
             dead: false,
             jobs: Vec::new(),
             installed: Vec::new(),
@@ -298,8 +311,12 @@ impl FakeHost {
     }
 
     /// Lets time pass; systemd does what is due.
-    pub(super) fn pass(&mut self, ms: i64) {
+    pub(crate) fn pass(&mut self, ms: i64) {
         self.clock += ms;
+        if self.audit_flood.as_ref().is_some_and(|rule| self.kernel_rules.iter().any(|one| one.contains(rule))) {
+            self.audit_lost += ms;
+        }
+        self.docker.age();
         while let Some(at) = self.jobs.iter().position(|(due, _)| *due <= self.clock) {
             let (_, job) = self.jobs.remove(at);
             let text = self.config();

@@ -15,8 +15,23 @@ const VALIDATE: Duration = Duration::from_secs(30);
 /// A package install with its download, and the wait for another package manager's lock.
 const INSTALL: Duration = Duration::from_mins(15);
 
-/// Asks a child that only reads.
+/// How often a question is asked again that a signal broke off.
+const AGAIN: usize = 3;
+
+/// Asks a child that only reads. Whoever ends us may end all processes of our unit or session, and we go on to take
+/// back what was done: a question that was broken off is asked again.
 pub(super) fn ask(query: &Query) -> io::Result<Answer> {
+    let mut answer = once(query);
+    for _ in 0..AGAIN {
+        match answer {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => answer = once(query),
+            _ => break,
+        }
+    }
+    answer
+}
+
+fn once(query: &Query) -> io::Result<Answer> {
     match query {
         Query::UnitShow(unit) => process::run("systemctl", &["show", "--no-pager", "--", unit.as_str()], &[], SHORT),
         Query::AuditStatus => process::run("auditctl", &["-s"], &[], SHORT),
@@ -82,12 +97,15 @@ fn program(argv: &[String], extra: &[(&str, &str)], timeout: Duration) -> io::Re
     }
 }
 
-/// `--collect`: a failed rollback does not leave a failed unit that blocks the name of the next run.
+/// `--collect`: a failed rollback does not leave a failed unit that blocks the name of the next run. A rollback goes on
+/// when its unit is stopped: its children have to be spared then, and it takes longer than systemd waits by itself.
 fn timer(unit: &str, seconds: u64, argv: &[String]) -> Vec<String> {
     let mut args = vec![
         format!("--unit={unit}"),
         format!("--on-active={seconds}s"),
         "--timer-property=AccuracySec=1s".into(),
+        "--property=KillMode=mixed".into(),
+        "--property=TimeoutStopSec=300s".into(),
         "--collect".into(),
         "--".into(),
     ];
@@ -163,8 +181,8 @@ mod tests {
         let argv = ["/var/lib/x/seaworthy".to_owned(), "rollback".into(), "--yes".into()];
         assert_eq!(
             timer("seaworthy-1", 300, &argv).join(" "),
-            "--unit=seaworthy-1 --on-active=300s --timer-property=AccuracySec=1s --collect -- \
-             /var/lib/x/seaworthy rollback --yes"
+            "--unit=seaworthy-1 --on-active=300s --timer-property=AccuracySec=1s --property=KillMode=mixed \
+             --property=TimeoutStopSec=300s --collect -- /var/lib/x/seaworthy rollback --yes"
         );
     }
 

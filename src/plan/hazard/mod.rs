@@ -8,6 +8,7 @@ mod change;
 mod client;
 mod command;
 mod foreign;
+mod ids;
 mod remap;
 mod restart;
 mod settings;

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use super::{Evidence, Situation};
+use super::{Evidence, Situation, ids};
 use crate::facts::{Known, Unknown};
 use crate::host::path;
 
@@ -11,14 +11,18 @@ use crate::host::path;
 const USER: &str = "dockremap";
 const OTHERS_ENTER: u32 = 0o001;
 
-/// Looks at the kernel, the account tools and files, and the way to the data root. `default`: dockerd makes the user
-/// by itself.
-pub(super) fn prerequisites(subject: &Situation, default: bool, evidence: &mut Evidence) {
+/// Looks at the kernel, the account tools and files, and the way to the data root. `value` is that of the key: a user,
+/// a user and a group, or `default`, whose user dockerd makes by itself.
+pub(super) fn prerequisites(subject: &Situation, value: &str, evidence: &mut Evidence) {
     namespaces(subject, evidence);
-    if default && evidence.take(user_is_missing(subject)) == Some(true) {
+    let made = value == "default";
+    if made && evidence.take(user_is_missing(subject)) == Some(true) {
         user_tool(subject, evidence);
     }
-    ranges(subject, evidence);
+    let (user, group) = if made { (USER, USER) } else { value.split_once(':').unwrap_or((value, value)) };
+    for (file, owner) in [("/etc/subuid", user), ("/etc/subgid", group)] {
+        ids::free(subject, file, owner, made, evidence);
+    }
     way_to_data_root(subject, evidence);
 }
 
@@ -44,19 +48,6 @@ fn user_tool(subject: &Situation, evidence: &mut Evidence) {
     let there = |place: &&str| path::stat_follow(subject.host, Path::new(place)).is_ok();
     if !places.iter().any(there) {
         evidence.name(format!("useradd is not installed: dockerd cannot make the user {USER}"));
-    }
-}
-
-/// Without these files dockerd neither finds ranges of ids nor writes any.
-fn ranges(subject: &Situation, evidence: &mut Evidence) {
-    for file in ["/etc/subuid", "/etc/subgid"] {
-        match path::read_text(subject.host, Path::new(file)) {
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                evidence.name(format!("{file} does not exist: dockerd finds no ids to map to"));
-            }
-            Err(error) => evidence.blind(format!("{file}: {error}")),
-        }
     }
 }
 

@@ -15,8 +15,8 @@ pub(super) fn breaks_startup(subject: &Situation, evidence: &mut Evidence) {
     }
     if let Some(value) = change.sets("userns-remap").filter(|value| value.as_str() != Some("")) {
         remapped_containers(subject, evidence);
-        if !value.is_null() {
-            remap::prerequisites(subject, value.as_str() == Some("default"), evidence);
+        if let Some(value) = value.as_str() {
+            remap::prerequisites(subject, value, evidence);
         }
         if evidence.take(explicit_snapshotter(subject)).unwrap_or(false) {
             evidence.name("features.containerd-snapshotter is true: dockerd refuses it together with userns-remap");

@@ -181,6 +181,48 @@ fn userns_remap_needs_namespaces_a_user_and_ranges() {
     }
 }
 
+/// All lines count: those of other users, those behind ours, those that dockerd does not look at when it picks ids.
+#[test]
+fn remapped_users_have_ids_of_their_own() {
+    let detect = |subuid: &str| {
+        let mut case = remappable();
+        case.host = case.host.file("/etc/subuid", subuid);
+        case.detect(Hazard::BreaksStartup)
+    };
+    let is = |subuid: &str, names: &[&str]| assert_eq!(detect(subuid), found(names), "{subuid}");
+    // dockerd goes on behind what is taken.
+    for free in [
+        "ada:100000:65536\nbo:165536:65536\n",
+        "bo:165536:65536\nada:100000:65536\n",
+        "# ids\n\nada:900000:65536\n",
+        "dockremap:231072:65536\nada:100000:65536\nno line\n",
+    ] {
+        assert_eq!(detect(free), Detection::Absent, "{free}");
+    }
+    // Where it has ids they are kept, whoever has them as well.
+    let also = "/etc/subuid: the ids 100000-165535 of dockremap are also the ids";
+    is("dockremap:100000:65536\nada:90000:10001\n", &[&format!("{also} 90000-100000 of ada")]);
+    is("ada:165535:1\nbo:300000:9\ndockremap:100000:65536\n", &[&format!("{also} 165535-165535 of ada")]);
+    is(
+        "dockremap:100000:65536\ndockremap:110000:10\n",
+        &["/etc/subuid: the ids 100000-165535 of dockremap are also the ids 110000-110009 of dockremap"],
+    );
+    // A short range in the middle of those that it will take is not seen by dockerd.
+    is("ada:110000:1000\n", &[&format!("{also} 110000-110999 of ada")]);
+    is("ada 100000 5\n", &["/etc/subuid:1 is not `NAME:ID:COUNT`: dockerd finds no ids to map to"]);
+    is("ada:100000:4294860000\n", &["/etc/subuid has no 65536 ids left for dockremap"]);
+    // The groups have a file of their own, and a user of the site's has to have its ids already.
+    let mut case = remappable();
+    case.host = case.host.file("/etc/subgid", "dockremap:5000:10\nada:5009:1\n");
+    assert_eq!(
+        case.detect(Hazard::BreaksStartup),
+        found(&["/etc/subgid: the ids 5000-5009 of dockremap are also the ids 5009-5009 of ada"])
+    );
+    let mut case = Case::setting("userns-remap", json!("ci:ops"));
+    case.host = can_remap(case.host).file("/etc/subuid", "ci:100000:65536\n").file("/etc/subgid", "ci:100000:65536\n");
+    assert_eq!(case.detect(Hazard::BreaksStartup), found(&["/etc/subgid has no ids for ops: dockerd does not start"]));
+}
+
 #[test]
 fn remapped_users_have_to_reach_the_data_root() {
     let mut case = remappable();
