@@ -53,7 +53,7 @@ fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
         let begin = offset;
         offset += full.len();
         let text = full.strip_suffix('\n').unwrap_or(full);
-        if text.trim_start_matches(BLANKS).is_empty() || text.trim_start().starts_with('#') {
+        if text.trim_start_matches(BLANKS).is_empty() || text.trim_start_matches(BLANKS).starts_with('#') {
             return None;
         }
         let goes_on = !text.contains('#') && text.trim_end_matches(BLANKS).ends_with('\\');
@@ -65,7 +65,7 @@ fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
 /// Where the value stands in a line that sets `name`.
 fn value_in(line: &str, name: &str) -> Option<Range<usize>> {
     let line = &line[..line.find('#').unwrap_or(line.len())];
-    let start = line.trim_start();
+    let start = line.trim_start_matches(BLANKS);
     let start = start.strip_prefix("export ").unwrap_or(start);
     let value = start.strip_prefix(name)?.strip_prefix('=')?;
     let begin = line.len() - value.len();

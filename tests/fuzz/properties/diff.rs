@@ -60,6 +60,9 @@ fn hides(text: &str) {
 
 /// Whether the secret stands nowhere but behind a name that tells what it is.
 fn is_named(text: &str) -> bool {
-    let names = ["password=", "PASSWORD=", "\"password\": \"", "--token=", "auth: ", "://me:"];
-    text.match_indices(SECRET).all(|(at, _)| names.iter().any(|name| text[..at].ends_with(name)))
+    let names = ["password=", "PASSWORD=", "\"password\": \"", "--token=", "password: "];
+    text.match_indices(SECRET).all(|(at, _)| {
+        let in_url = text[..at].ends_with("://me:") && text[at + SECRET.len()..].starts_with('@');
+        in_url || names.iter().any(|name| text[..at].ends_with(name))
+    })
 }

