@@ -2,6 +2,7 @@
 
 use jsonc_parser::ast::Value;
 use jsonc_parser::common::{Range, Ranged as _};
+use jsonc_parser::{CollectOptions, CommentCollectionStrategy, ParseOptions};
 
 /// In a name they mean a secret wherever they stand.
 const ANYWHERE: &[&str] = &["password", "passwd", "passphrase", "secret", "token", "credential", "apikey"];
@@ -22,8 +23,7 @@ pub(super) fn starts(text: &str) -> Vec<Option<usize>> {
 /// The text with every secret replaced. JSON stays JSON.
 pub fn masked(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    if let Some(mut found) = json_ranges(text) {
-        found.sort_unstable();
+    if let Some(found) = json_ranges(text) {
         let mut done = 0;
         for (start, end) in found {
             out.push_str(&text[done..start]);
@@ -51,20 +51,33 @@ pub fn is_secret_value(name: &str, value: &str) -> bool {
     named || has_userinfo(name, value)
 }
 
-/// Byte ranges of secret values, when the text is JSON.
+/// Byte ranges of what holds secrets, in their order, when the text is JSON: values, and where people write what no
+/// reader takes for JSON, comments.
 fn json_ranges(text: &str) -> Option<Vec<(usize, usize)>> {
     let body = text.trim_start_matches('\u{feff}');
     if !body.trim_start().starts_with(['{', '[']) {
         return None;
     }
-    let (collect, options) = (jsonc_parser::CollectOptions::default(), jsonc_parser::ParseOptions::default());
-    let parsed = jsonc_parser::parse_to_ast(body, &collect, &options).ok()?;
+    let collect = CollectOptions { comments: CommentCollectionStrategy::Separate, tokens: false };
+    let parsed = jsonc_parser::parse_to_ast(body, &collect, &ParseOptions::default()).ok()?;
     let mut found = Vec::new();
     if let Some(root) = &parsed.value {
         in_json(root, "", false, &mut found);
     }
+    let comments = parsed.comments.iter().flat_map(|map| map.values()).flat_map(|comments| comments.iter());
+    found.extend(comments.filter(|comment| holds_one(comment.text())).map(|comment| comment.range()));
+    // A comment between two tokens is listed with both.
+    found.sort_unstable_by_key(|range| range.start);
+    found.dedup();
     let mark = text.len() - body.len();
     Some(found.into_iter().map(|range| (mark + range.start, mark + range.end)).collect())
+}
+
+/// Whether any line of a text holds a secret.
+fn holds_one(text: &str) -> bool {
+    let mut lines = Lines::of(text);
+    in_lines(text, &mut lines);
+    lines.secret.iter().any(Option::is_some)
 }
 
 /// The lines of a text and what is known about each.
@@ -97,6 +110,9 @@ fn in_json(value: &Value<'_>, name: &str, secret: bool, found: &mut Vec<Range>) 
         Value::Object(object) => {
             for property in &object.properties {
                 let inner = property.name.as_str();
+                if in_line(inner).is_some() {
+                    found.push(property.name.range());
+                }
                 in_json(&property.value, inner, secret || is_secret(inner), found);
             }
         }

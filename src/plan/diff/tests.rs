@@ -183,6 +183,21 @@ fn a_change_of_a_secret_is_masked() {
     assert!(!rendered(&change).text.contains("icc"));
 }
 
+/// No reader takes them for JSON, but people write them, and this tool shows and records the file all the same.
+#[test]
+fn comments_and_names_of_json_hide_secrets_too() {
+    for old in [
+        "{ \"icc\": true /* password=hunter2 */ }",
+        "{\n  // proxy: http://me:hunter2@proxy\n  \"icc\": true // token: hunter2\n}\n",
+        "{ \"icc\": true, \"https://me:hunter2@registry\": 1 }\n",
+    ] {
+        let rendered = rendered(&change("/etc/x", Some(old), Some(&old.replace("true", "false"))));
+        assert!(!rendered.text.contains("hunter2"), "{}", rendered.text);
+        assert!(!super::masked(old).contains("hunter2"), "{}", super::masked(old));
+    }
+    assert_eq!(super::masked("{ \"a\": 1 } // why\n"), "{ \"a\": 1 } // why\n");
+}
+
 #[test]
 fn a_hunk_without_any_context_says_so() {
     let old = "SECRET_TOKEN=hunter2\nOPTIONS=--icc\nPASSWORD=hunter2\nX=1\n";

@@ -1,6 +1,8 @@
 //! Our drop-in for docker.socket, [`SOCKET_PATH`]: systemd makes the socket anew at each start, so that a chmod of it
 //! does not last.
 
+use std::ops::Range;
+
 use super::{line_end, terminated};
 use crate::mode;
 
@@ -45,27 +47,50 @@ fn assign(text: &str, key: &str, value: &str) -> String {
     let mut in_section = false;
     let mut section_end = None;
     let mut last = None;
-    let mut offset = 0;
-    for line in text.split_inclusive('\n') {
-        let trimmed = line.trim();
-        if trimmed.starts_with('[') {
-            in_section = trimmed == "[Socket]";
+    let (lines, open) = logical_lines(text);
+    for range in lines {
+        let line = text[range.clone()].trim();
+        if line.starts_with('[') {
+            in_section = line == "[Socket]";
         }
-        let range = offset..offset + line.len();
-        if in_section && !trimmed.is_empty() {
+        if in_section && !line.is_empty() {
             section_end = Some(range.end);
-            if trimmed.split_once('=').is_some_and(|(name, _)| name.trim_end() == key) {
-                last = Some(range.clone());
+            if line.split_once('=').is_some_and(|(name, _)| name.trim_end() == key) {
+                last = Some(range);
             }
         }
-        offset = range.end;
     }
-    let entry = format!("{key}={value}{}", line_end(text));
-    match (last, section_end) {
+    let end = line_end(text);
+    let entry = format!("{key}={value}{end}");
+    // One of several lines stays as it is: a new one behind it counts.
+    match (last.filter(|range| text[range.clone()].matches('\n').count() == 1), section_end) {
         (Some(range), _) => [&text[..range.start], &entry, &text[range.end..]].concat(),
-        (None, Some(end)) => [&text[..end], &entry, &text[end..]].concat(),
-        (None, None) => [text, "[Socket]", line_end(text), &entry].concat(),
+        // An empty line ends a last one that a backslash would join to ours.
+        (None, Some(at)) if open && at == text.len() => [text, end, &entry].concat(),
+        (None, Some(at)) => [&text[..at], &entry, &text[at..]].concat(),
+        (None, None) => [text, if open { end } else { "" }, "[Socket]", end, &entry].concat(),
     }
+}
+
+/// Lines as systemd joins them at a backslash, past the comments between, with their ends; and whether the last one
+/// would go on.
+fn logical_lines(text: &str) -> (Vec<Range<usize>>, bool) {
+    let mut lines: Vec<Range<usize>> = Vec::new();
+    let (mut offset, mut open) = (0, false);
+    for line in text.split_inclusive('\n') {
+        let range = offset..offset + line.len();
+        offset = range.end;
+        match lines.last_mut().filter(|_| open) {
+            Some(last) => last.end = range.end,
+            None => lines.push(range),
+        }
+        if !line.trim_start().starts_with(['#', ';']) {
+            let bare = line.trim_end_matches(['\r', '\n']);
+            // Two backslashes are one, and join nothing.
+            open = (bare.len() - bare.trim_end_matches('\\').len()) % 2 == 1;
+        }
+    }
+    (lines, open)
 }
 
 #[cfg(test)]
@@ -94,6 +119,20 @@ mod tests {
             "[Socket]\nBacklog=1\nSocketMode=0660\n\n[Unit]\n"
         );
         assert_eq!(socket(Some("[Unit]\r\n"), mode), "[Unit]\r\n[Socket]\r\nSocketMode=0660\r\n");
+    }
+
+    #[test]
+    fn a_line_that_goes_on_is_one_line() {
+        let mode = Socket { mode: Some(0o660), ..Socket::default() };
+        let set = |text| socket(Some(text), mode);
+        assert_eq!(
+            set("[Socket]\nListenStream=/a \\\n# why\nSocketMode=0666\n"),
+            "[Socket]\nListenStream=/a \\\n# why\nSocketMode=0666\nSocketMode=0660\n"
+        );
+        assert_eq!(set("[Socket]\nSocketMode=\\\n0666\n"), "[Socket]\nSocketMode=\\\n0666\nSocketMode=0660\n");
+        assert_eq!(set("[Socket]\nX=1\\\n# c"), "[Socket]\nX=1\\\n# c\n\nSocketMode=0660\n");
+        assert_eq!(set("[Unit]\nX=1\\"), "[Unit]\nX=1\\\n\n[Socket]\nSocketMode=0660\n");
+        assert_eq!(set("[Socket]\nX=1\\\\\n"), "[Socket]\nX=1\\\\\nSocketMode=0660\n");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::terminated;
 use crate::error::{Failure, Result};
-use crate::facts::environment_file::assignments;
+use crate::facts::environment_file::{assignments, goes_on};
 
 /// The file.
 pub const PATH: &str = "/etc/environment";
@@ -25,11 +25,13 @@ pub fn set(text: &str, name: &str, value: &str) -> Result<String> {
         }
         return Ok([&text[..last.value.start], value, &text[last.value.end..]].concat());
     }
+    if goes_on(text) {
+        // Ours would be swallowed, and the other variable spoiled; an empty line between does not stop pam_env 1.5.2.
+        return Err(Failure::new(format!("{PATH}: the last line ends in a backslash, so nothing can be added to it")));
+    }
     let text = terminated(text);
     let end = super::line_end(&text);
-    // A backslash at the end of the last line would swallow ours; an empty line stops that.
-    let guard = if text.trim_end_matches(['\r', '\n']).ends_with('\\') { end } else { "" };
-    Ok(format!("{text}{guard}{name}={value}{end}"))
+    Ok(format!("{text}{name}={value}{end}"))
 }
 
 fn is_name(name: &str) -> bool {
@@ -53,6 +55,8 @@ mod tests {
             ("DOCKER_CONTENT_TRUST=1#2\n", "1", 1),
             ("DOCKER_CONTENT_TRUST=\n", "", 1),
             ("DOCKER_CONTENT_TRUST=\"\n", "", 1),
+            ("# ends in \\\nDOCKER_CONTENT_TRUST=1\n", "1", 2),
+            ("A=1 \\ # c\nDOCKER_CONTENT_TRUST=1\n", "1", 2),
         ] {
             assert_eq!(get(text, NAME), Some((value.into(), line)), "{text:?}");
         }
@@ -62,6 +66,8 @@ mod tests {
             "DOCKER_CONTENT_TRUST =1",
             "DOCKER_CONTENT_TRUST_SERVER=1",
             "X=\\\nDOCKER_CONTENT_TRUST=1",
+            "X=1 \\ \t\nDOCKER_CONTENT_TRUST=1\n",
+            "X=\\\n\n# c\nDOCKER_CONTENT_TRUST=1\n",
         ] {
             assert_eq!(get(text, NAME), None, "{text:?}");
         }
@@ -80,7 +86,6 @@ mod tests {
             ("", "DOCKER_CONTENT_TRUST=1\n"),
             ("A=1", "A=1\nDOCKER_CONTENT_TRUST=1\n"),
             ("A=1\r\nB=2", "A=1\r\nB=2\r\nDOCKER_CONTENT_TRUST=1\r\n"),
-            ("A=1\\\n", "A=1\\\n\nDOCKER_CONTENT_TRUST=1\n"),
             ("#DOCKER_CONTENT_TRUST=1\n", "#DOCKER_CONTENT_TRUST=1\nDOCKER_CONTENT_TRUST=1\n"),
         ] {
             assert_eq!(set(before, NAME, "1").unwrap(), after, "{before:?}");
@@ -97,5 +102,9 @@ mod tests {
             assert!(set("", name, value).is_err(), "{name}={value}");
         }
         assert!(set("A=0\\\nB=1\n", "A", "1").is_err());
+        // pam_env would make one variable of the last line and ours.
+        for text in ["B=0\\", "B=0\\\n", "B=0\\ \n\n# c\n"] {
+            assert!(set(text, "A", "1").is_err(), "{text:?}");
+        }
     }
 }

@@ -23,7 +23,7 @@ pub fn edit_file(text: &str, place_line: usize, names: &[&str], boolean: bool, v
             let hits = hits(run, names, boolean);
             match value {
                 Some(value) => hits.iter().map(|hit| hit.with_value(run, text, boolean, value)).collect::<Vec<_>>(),
-                None => hits.iter().map(|hit| (hit.gap(run, text), String::new())).collect(),
+                None => gaps(&hits, run, text).into_iter().map(|gap| (gap, String::new())).collect(),
             }
         })
         .collect();
@@ -74,28 +74,33 @@ impl Hit {
             None => (word.inner.end..word.inner.end, format!("={value}")),
             Some(at) => {
                 let raw = &text[word.inner.clone()];
-                // `--name="value"`: the quotes stay.
-                let quotes = usize::from(raw[at..].starts_with(['"', '\'']) && raw.len() > at + 1);
+                // `--name="value"`: the quotes stay, if they are around all of it.
+                let quotes = usize::from(words::quoted(&raw[at..]).is_some_and(|len| len + 2 == raw.len() - at));
                 let attached = boolean && at == 2 && !raw[at..].starts_with('=');
                 let value = if attached { format!("={value}") } else { value.to_owned() };
                 (word.inner.start + at + quotes..word.inner.end - quotes, value)
             }
         }
     }
+}
 
-    /// The bytes to cut: the words and the blanks before them, or after them when they are the first.
-    fn gap(&self, run: &[Word], text: &str) -> Range<usize> {
-        let (first, last) = (&run[self.first].outer, &run[self.last].outer);
-        match (self.first.checked_sub(1), run.get(self.last + 1)) {
-            // Between two words there is nothing but blanks, joined line ends, and comments, which stay.
-            (Some(previous), _) if text[run[previous].outer.end..first.start].contains(['#', ';']) => {
-                text[..first.start].trim_end_matches([' ', '\t']).len()..last.end
-            }
-            (Some(previous), _) => run[previous].outer.end..last.end,
-            (None, Some(next)) => first.start..next.outer.start,
-            (None, None) => first.start..last.end,
+/// The bytes to cut for each hit: its words and the blanks before them, or after them when nothing before stays.
+fn gaps(hits: &[Hit], run: &[Word], text: &str) -> Vec<Range<usize>> {
+    let mut leading = 0;
+    let gap = |hit: &Hit| {
+        let (first, last) = (&run[hit.first].outer, &run[hit.last].outer);
+        let leads = hit.first == leading;
+        if leads {
+            leading = hit.last + 1;
+            return first.start..run.get(leading).map_or(last.end, |next| next.outer.start);
         }
-    }
+        let previous = run[hit.first - 1].outer.end;
+        // Between two words there is nothing but blanks, joined line ends, and comments, which stay.
+        let comments = text[previous..first.start].contains(['#', ';']);
+        let start = if comments { text[..first.start].trim_end_matches([' ', '\t']).len() } else { previous };
+        start..last.end
+    };
+    hits.iter().map(gap).collect()
 }
 
 /// Finds a flag by the rules of pflag, which dockerd reads its command line with.

@@ -5,6 +5,7 @@
 
 use super::{line_end, terminated};
 use crate::error::{Failure, Result};
+use crate::facts::{AuditRule, audit_rules};
 use crate::mode;
 
 /// Our rules file on hosts that have rules.d.
@@ -60,7 +61,7 @@ pub fn append_to_plain<P: AsRef<str>, M: AsRef<str>>(existing: Option<&str>, wat
         let covered = text
             .lines()
             .filter_map(watch_of)
-            .any(|watch| same(&watch.path, path) && missing(&watch.perm, perm).is_empty());
+            .any(|(watched, have)| same(&watched, path) && missing(&have, perm).is_empty());
         if !covered {
             text = appended(&terminated(&text), path, perm);
         }
@@ -95,50 +96,30 @@ fn own(existing: Option<&str>, header: &str) -> String {
     }
 }
 
-/// A rule that watches one path.
-struct Watch {
-    path: String,
-    perm: String,
-    /// Written as `-w`, so that its permissions can be widened in place.
-    short: bool,
-}
-
-/// Reads a watch in both of its forms; the kernel makes the same rule of them. A rule with further conditions sees
-/// less than a watch does and is none.
-fn watch_of(line: &str) -> Option<Watch> {
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let (mut path, mut perm, mut short) = (None, None, false);
-    for pair in words.chunks(2) {
-        match *pair {
-            ["-w", value] => (path, short) = (Some(value), true),
-            ["-p", value] => perm = Some(value),
-            ["-k", _] | ["-a", "always,exit" | "exit,always"] => {}
-            ["-F", field] => match field.split_once('=')? {
-                ("path" | "dir", value) => path = Some(value),
-                ("perm", value) => perm = Some(value),
-                ("key", _) => {}
-                _ => return None,
-            },
-            _ => return None,
-        }
+/// The path and the permissions of a line that watches one path, in whatever form; the kernel makes the same rule of
+/// them. A rule with further conditions sees less than a watch does and is none.
+fn watch_of(line: &str) -> Option<(String, String)> {
+    match audit_rules::parse(line)? {
+        AuditRule::Watch { path, perm, .. } => Some((path, perm)),
+        AuditRule::Other(_) => None,
     }
-    // Without permissions a watch sees all four.
-    Some(Watch { path: path?.to_owned(), perm: perm.unwrap_or("rwxa").to_owned(), short })
 }
 
-/// The text with the permissions of that path's watch widened; `None`: no such watch.
+/// The text with the permissions of that path's watch widened; `None`: no such watch, or none that can be.
 fn widened(text: &str, path: &str, perm: &str) -> Option<String> {
-    let watches = || text.lines().filter_map(watch_of).filter(|watch| same(&watch.path, path));
-    if watches().any(|watch| missing(&watch.perm, perm).is_empty()) {
+    let watches = || text.lines().filter(|line| watch_of(line).is_some_and(|(watched, _)| same(&watched, path)));
+    let lacks = |line: &str| watch_of(line).map_or_else(String::new, |(_, have)| missing(&have, perm));
+    if watches().any(|line| lacks(line).is_empty()) {
         return Some(text.to_owned());
     }
-    let watch = watches().find(|watch| watch.short)?;
-    let is_same = |line: &str| watch_of(line).is_some_and(|other| other.short && same(&other.path, path));
-    let old = text.lines().find(|line| is_same(line))?;
-    let mut words = old.split_whitespace().skip_while(|word| *word != "-p").skip(1);
-    let perm_end = words.next()?.as_ptr() as usize - old.as_ptr() as usize + watch.perm.len();
-    let line = [&old[..perm_end], &missing(&watch.perm, perm), &old[perm_end..]].concat();
-    replace_line(text, is_same, &line)
+    let old = watches().find(|line| line.trim_start().starts_with("-w"))?;
+    // Behind the path, so that a path of that name is not taken for it.
+    let mut words = old.split_whitespace().skip(2).skip_while(|word| *word != "-p").skip(1);
+    let perms = words.next().filter(|perms| missing("rwxa", perms).is_empty())?;
+    let perm_end = perms.as_ptr() as usize + perms.len() - old.as_ptr() as usize;
+    let line = [&old[..perm_end], &lacks(old), &old[perm_end..]].concat();
+    let fits = watch_of(&line).is_some_and(|(_, have)| missing(&have, perm).is_empty());
+    if fits { replace_line(text, |line| std::ptr::eq(line, old), &line) } else { None }
 }
 
 fn appended(text: &str, path: &str, perm: &str) -> String {
@@ -209,13 +190,20 @@ mod tests {
             "-w /pa/-p  -p wa -k docker\n-a always,exit -F dir=/etc/docker -F perm=wa -F key=docker\n"
         );
         assert_eq!(add_watches(Some("-w /a -p w -k my-p\n"), &[("/a", "wa")]).unwrap(), "-w /a -p wa -k my-p\n");
+        // What auditctl takes for no rule is none here: options before what they are for.
+        let wrong = "-p w -w /a\nx -F path=/a -F perm=wa\n";
+        assert_eq!(add_watches(Some(wrong), &[("/a", "wa")]).unwrap(), format!("{wrong}-w /a -p wa -k docker\n"));
+        // Permissions twice: the last ones count, and what cannot be widened gets a rule beside it.
+        let twice = "-w /a -p w -p r\n-w /b -p -p w\n";
+        let rules = "-w /a -p wa -k docker\n-w /b -p x -k docker\n";
+        assert_eq!(add_watches(Some(twice), &[("/a", "wa"), ("/b", "x")]).unwrap(), format!("{twice}{rules}"));
         // A watch without permissions sees everything.
         assert_eq!(add_watches(Some("-w /a\n"), &[("/a", "wa")]).unwrap(), "-w /a\n");
     }
 
     #[test]
     fn a_rule_with_conditions_is_no_watch() {
-        let text = "-a always,exit -F path=/a -F perm=wa -F auid>=1000 -k x\n-a always,exit -F arch=b64 -F path=/a -F perm=wa\n";
+        let text = "-a always,exit -F path=/a -F perm=wa -F auid>=1000 -k x\n-a always,exit -F arch=b32 -F path=/a -F perm=wa\n";
         assert_eq!(add_watches(Some(text), &[("/a", "wa")]).unwrap(), format!("{text}-w /a -p wa -k docker\n"));
     }
 

@@ -6,6 +6,26 @@ const LEVEL: &[&str] = &["-l", "--log-level"];
 const HOST: &[&str] = &["-H", "--host"];
 
 #[test]
+fn all_of_a_flag_goes_and_nothing_else() {
+    const REGISTRY: &[&str] = &["--insecure-registry"];
+    for (before, after) in [
+        ("OPTIONS=\"--insecure-registry=a --insecure-registry b\"\nX=1\n", "OPTIONS=\"\"\nX=1\n"),
+        ("OPTIONS=\"--insecure-registry=a --insecure-registry=b -H x\"\n", "OPTIONS=\"-H x\"\n"),
+        ("OPTIONS=--insecure-registry=a --insecure-registry=b", "OPTIONS="),
+        ("ExecStart=d --insecure-registry=a -H x --insecure-registry=b\n", "ExecStart=d -H x\n"),
+        ("ExecStart=d --insecure-registry=a --insecure-registry=b\n", "ExecStart=d\n"),
+    ] {
+        assert_eq!(remove_flag(before, REGISTRY, false).as_deref(), Some(after), "{before}");
+    }
+}
+
+#[test]
+fn quotes_that_are_not_around_the_value_go_with_it() {
+    assert_eq!(set_flag("OPTIONS=-H\"\": -D\n", HOST, "fd://").as_deref(), Some("OPTIONS=-Hfd:// -D\n"));
+    assert_eq!(set_flag("OPTIONS=--host=\"a\"b\n", HOST, "fd://").as_deref(), Some("OPTIONS=--host=fd://\n"));
+}
+
+#[test]
 fn sets_boolean_flags() {
     for (before, after) in [
         ("DOCKER_OPTS=\"--icc=true -H x\"\n", "DOCKER_OPTS=\"--icc=false -H x\"\n"),

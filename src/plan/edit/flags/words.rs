@@ -91,7 +91,7 @@ fn is_comment(line: &str) -> bool {
 
 /// The length of what stands between the quotes that a text starts with; `None`: it starts with none, or they are
 /// never closed.
-fn quoted(text: &str) -> Option<usize> {
+pub(super) fn quoted(text: &str) -> Option<usize> {
     let quote = text.chars().next().filter(|c| matches!(c, '"' | '\''))?;
     let mut escaped = false;
     for (at, c) in text.char_indices().skip(1) {
