@@ -218,9 +218,12 @@ fn working(host: &dyn Host, pid: u32, name: &str, cgroup: &str, containers: &[St
     }
     // Behind the first of these comes what is not docker's: images, and commands for containers.
     let known = |word: &&str| BUILDS.contains(word) || WAITS.contains(word) || SILENT.contains(word);
-    Ok(line.split('\0').skip(1).find(known).filter(|verb| !SILENT.contains(verb)).map(|verb| {
-        if BUILDS.contains(&verb) { format!("build by {name}") } else { format!("{name} {verb}") }
-    }))
+    Ok(line
+        .split('\0')
+        .skip(1)
+        .find(known)
+        .filter(|verb| !SILENT.contains(verb))
+        .map(|verb| if BUILDS.contains(&verb) { format!("build by {name}") } else { format!("{name} {verb}") }))
 }
 
 /// Follows our parents up to PID 1, or to the last one in this PID namespace.

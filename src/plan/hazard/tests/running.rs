@@ -90,7 +90,8 @@ fn a_restart_interrupts_execs_builds_and_our_own_login() {
 fn a_client_in_a_container_counts_with_the_socket_and_units_that_stop_too_are_named() {
     let mut case = Case::restart();
     let (nested, runner) = (container("nested"), container("runner"));
-    let inside = |container: &Container| Work { what: "build by docker".into(), containers: vec![container.id.clone()] };
+    let inside =
+        |container: &Container| Work { what: "build by docker".into(), containers: vec![container.id.clone()] };
     let work = vec![inside(&nested), inside(&runner)];
     let runner = Container { mounts: vec!["/var/run/docker.sock".into()], ..runner };
     case.workload.containers = Ok(vec![nested, runner]);
