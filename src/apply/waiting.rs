@@ -228,6 +228,8 @@ impl Wanted {
         }
         let now = running(host, socket).unwrap_or_default();
         let wrong = |wanted: &Container| match now.iter().find(|one| one.id == wanted.id) {
+            // Made anew under its name: whoever keeps it, such as a unit that stops with docker.service, has it again.
+            None if now.iter().any(|one| one.name == wanted.name) => None,
             None => Some((format!("container {} does not run", wanted.name), false)),
             Some(one) if self.same_process && !wanted.restarts && one.pid != wanted.pid => {
                 Some((format!("container {} was restarted", wanted.name), true))

@@ -341,7 +341,7 @@ pub enum Hazard {
     Swarm,
     /// A restart would stop running containers.
     StopsContainers,
-    /// Connections, execs or builds that a restart cuts.
+    /// Connections, execs, builds or services that a restart cuts.
     Interrupts,
     /// A daemon-reload takes devices from running containers.
     LosesDevices,

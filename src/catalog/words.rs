@@ -153,7 +153,7 @@ pub fn meaning(hazard: Hazard) -> &'static str {
         Hazard::BreaksStartup => "the daemon or a container would not start any more.",
         Hazard::Swarm => "this host is a node of a swarm, and the daemon's next start would fail.",
         Hazard::StopsContainers => "a restart of the daemon would stop running containers.",
-        Hazard::Interrupts => "a restart would cut connections, execs or builds that run now.",
+        Hazard::Interrupts => "a restart would cut connections, execs, builds or services that run now.",
         Hazard::LosesDevices => "running containers would lose their GPU or other devices.",
         Hazard::CutsTraffic => "traffic that flows today would stop.",
         Hazard::DropsPrivilege => "processes in containers have gained privileges, and new ones could not any more.",

@@ -64,13 +64,18 @@ pub(super) fn past(host: &dyn Host) -> Past {
 
 /// Refuses to work from inside a container: the restart would end us half-way, and its files are not the host's.
 pub(super) fn outside(host: &dyn Host) -> Result<()> {
-    let marks = ["/.dockerenv", "/run/.containerenv"];
-    match marks.iter().find(|mark| !host.offline() && host.stat(Path::new(mark)).is_ok()) {
-        None => Ok(()),
-        Some(mark) => Err(Failure::refused(format!("this is a container ({mark}), not the Docker host"))
-            .host("unchanged")
-            .hint("run seaworthy on the host itself")),
+    if host.offline() {
+        return Ok(());
     }
+    let marks = ["/.dockerenv", "/run/.containerenv"];
+    let what = match marks.iter().find(|mark| host.stat(Path::new(mark)).is_ok()) {
+        Some(mark) => format!("this is a container ({mark}), not the Docker host"),
+        None => match facts::workload::own_container(host) {
+            Some(id) => format!("this process lives in a container ({id}) and would end with it"),
+            None => return Ok(()),
+        },
+    };
+    Err(Failure::refused(what).host("unchanged").hint("run seaworthy on the host itself"))
 }
 
 /// Undoes a run that was killed, before anything else is done: asked for, or with `--yes`.

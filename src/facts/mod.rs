@@ -49,6 +49,7 @@ pub fn gather(host: &dyn Host, objects: &BTreeSet<Object>) -> Facts {
         data_root: &daemon.data_root,
         info: &daemon.info,
         systemd: scope.systemd,
+        service: &units["docker.service"],
     };
     let workload = workload::gather(host, &seen);
     Facts {

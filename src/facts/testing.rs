@@ -193,6 +193,7 @@ fn idle() -> Workload {
         processes: Ok(Processes::default()),
         listeners: BTreeMap::new(),
         agents: Ok(Vec::new()),
+        dependents: Ok(Vec::new()),
     }
 }
 

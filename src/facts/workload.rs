@@ -15,9 +15,9 @@ use std::path::Path;
 use serde_json::Value;
 
 pub use container::{Container, Namespaces, Port, Return, short};
-pub use processes::{Login, Process, Processes, Proxy};
+pub use processes::{Login, Process, Processes, Proxy, Work, own_container};
 
-use super::model::{Known, Unknown};
+use super::model::{Known, Unit, Unknown};
 use crate::host::{Host, Query};
 
 /// Services that write other people's files again and again.
@@ -29,6 +29,9 @@ const AGENTS: [&str; 6] = [
     "cfengine3.service",
     "cf-execd.service",
 ];
+
+/// How systemd stops a unit together with another one (systemd.unit(5), and `UNIT_ATOM_PROPAGATE_STOP` in its source).
+const STOPS_TOO: [&str; 5] = ["RequiredBy", "RequisiteOf", "BoundBy", "ConsistsOf", "PropagatesStopTo"];
 
 /// Everything that lives here.
 #[derive(Clone, Debug)]
@@ -49,6 +52,8 @@ pub struct Workload {
     pub listeners: BTreeMap<String, Known<Vec<String>>>,
     /// Active configuration agents, by unit.
     pub agents: Known<Vec<String>>,
+    /// Active units that systemd stops when it stops docker.service.
+    pub dependents: Known<Vec<String>>,
 }
 
 /// This node's place in a swarm.
@@ -82,6 +87,8 @@ pub struct Context<'a> {
     pub info: &'a Known<Value>,
     /// systemd is PID 1.
     pub systemd: bool,
+    /// docker.service.
+    pub service: &'a Known<Unit>,
 }
 
 /// Containers, images and volumes, from wherever they are read.
@@ -120,7 +127,9 @@ pub fn gather(host: &dyn Host, context: &Context) -> Workload {
     let processes = if host.offline() || !running && idle { Ok(Processes::default()) } else { processes::scan(host) };
     let on_bridge = stock.containers.iter().flatten().filter(|c| c.running && c.on_default_bridge());
     let listeners = on_bridge.map(|c| (c.id.clone(), sockets::listeners(host, c.pid))).collect();
-    let agents = if context.systemd && !host.offline() { agents(host) } else { Ok(Vec::new()) };
+    let units = context.systemd && !host.offline();
+    let agents = if units { active(host, AGENTS.map(str::to_owned)) } else { Ok(Vec::new()) };
+    let dependents = if units { dependents(host, context.service) } else { Ok(Vec::new()) };
     Workload {
         containers: stock.containers,
         images: stock.images,
@@ -130,6 +139,7 @@ pub fn gather(host: &dyn Host, context: &Context) -> Workload {
         processes,
         listeners,
         agents,
+        dependents,
     }
 }
 
@@ -153,11 +163,20 @@ fn info_swarm(info: &Known<Value>) -> Known<Swarm> {
     }
 }
 
-fn agents(host: &dyn Host) -> Known<Vec<String>> {
+/// The daemon's own socket may be part of its service; it is no loss.
+fn dependents(host: &dyn Host, service: &Known<Unit>) -> Known<Vec<String>> {
+    let service = service.as_ref().map_err(Clone::clone)?;
+    let related = STOPS_TOO.iter().filter_map(|relation| service.properties.get(*relation));
+    let names = related.flat_map(|names| names.split_whitespace()).filter(|name| *name != "docker.socket");
+    active(host, names.map(str::to_owned))
+}
+
+/// Those of these units that run.
+fn active(host: &dyn Host, units: impl IntoIterator<Item = String>) -> Known<Vec<String>> {
     let mut active = Vec::new();
-    for unit in AGENTS {
-        match host.ask(&Query::UnitShow(unit.into())) {
-            Ok(answer) if answer.stdout.lines().any(|line| line == "ActiveState=active") => active.push(unit.into()),
+    for unit in units {
+        match host.ask(&Query::UnitShow(unit.clone())) {
+            Ok(answer) if answer.stdout.lines().any(|line| line == "ActiveState=active") => active.push(unit),
             Ok(_) => {}
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(Unknown(format!("systemctl show {unit}: {error}"))),

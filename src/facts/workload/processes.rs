@@ -1,5 +1,5 @@
 //! Processes that a restart of the daemon, or a new default for containers, would reach: those in containers,
-//! docker-proxy, builds, and the chain of our own parents.
+//! docker-proxy, what clients work on, and the chain of our own parents.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -10,6 +10,14 @@ use super::sockets::{self, Socket};
 use crate::facts::{Known, Unknown};
 use crate::host::{FileKind, Host};
 
+/// Commands of the command line that build.
+const BUILDS: [&str; 2] = ["build", "bake"];
+/// Those that end with the daemon, and with them whoever waits: attached containers, transfers.
+const WAITS: [&str; 12] =
+    ["run", "start", "attach", "up", "pull", "push", "load", "save", "import", "export", "commit", "cp"];
+/// Those that do no harm by ending, or that the API tells more about.
+const SILENT: [&str; 7] = ["exec", "create", "logs", "events", "stats", "wait", "top"];
+
 /// What was found in `/proc`.
 #[derive(Clone, Debug, Default)]
 pub struct Processes {
@@ -19,8 +27,8 @@ pub struct Processes {
     pub proxies: Vec<Proxy>,
     /// TCP sockets of the network that the proxies are in; empty without proxies.
     pub proxy_sockets: Vec<Socket>,
-    /// Builds in progress, each in words without arguments (they may hold secrets).
-    pub builds: Vec<String>,
+    /// What the daemon does for a client that waits for it.
+    pub work: Vec<Work>,
     /// Where we ourselves come from.
     pub login: Login,
 }
@@ -59,6 +67,15 @@ pub struct Proxy {
     pub container_port: u16,
 }
 
+/// A build, or a client that holds a connection to the daemon until its command is done.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Work {
+    /// In words, without arguments (they may hold secrets).
+    pub what: String,
+    /// Container ids in the client's cgroup, outermost first; empty: it runs on the host.
+    pub containers: Vec<String>,
+}
+
 /// Where our own session comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Login {
@@ -70,8 +87,8 @@ pub struct Login {
 
 /// Looks at every process.
 ///
-/// A build is seen by the processes that its `RUN` steps have, or by a client of ours on this host; one that a client
-/// elsewhere started and that is between two steps cannot be seen. A login whose parents are gone (tmux, screen), or
+/// A build is seen by the processes that its `RUN` steps have, or by its client on this host or in a container; one that
+/// a client elsewhere started and that is between two steps cannot be seen. A login whose parents are gone (tmux, screen), or
 /// through a container that shares the host's network, cannot be seen either.
 ///
 /// # Errors
@@ -83,13 +100,13 @@ pub(super) fn scan(host: &dyn Host) -> Known<Processes> {
     let names = host.list(Path::new("/proc")).map_err(|error| Unknown(format!("/proc: {error}")))?;
     let mut found = Processes::default();
     let mut proxy_pid = None;
-    let mut builds = BTreeSet::new();
+    let mut work = BTreeSet::new();
     for pid in names.iter().filter_map(|name| name.parse::<u32>().ok()) {
         let Some(name) = proc_text(host, pid, "comm")? else { continue };
         let cgroup = proc_text(host, pid, "cgroup")?.unwrap_or_default();
         let containers = container_ids(&cgroup);
-        if let Some(build) = build(host, pid, name.trim_end(), &cgroup, &containers)? {
-            builds.insert(build);
+        if let Some(what) = working(host, pid, name.trim_end(), &cgroup, &containers)? {
+            work.insert(Work { what, containers });
         } else if name.trim_end() == "docker-proxy" {
             let line = proc_text(host, pid, "cmdline")?.unwrap_or_default();
             if let Some(proxy) = proxy(&line) {
@@ -105,9 +122,22 @@ pub(super) fn scan(host: &dyn Host) -> Known<Processes> {
     if let Some(pid) = proxy_pid {
         found.proxy_sockets = sockets::tcp(host, pid)?;
     }
-    found.builds = builds.into_iter().collect();
+    found.work = work.into_iter().collect();
     found.login = login(host)?;
     Ok(found)
+}
+
+/// The container that this process lives in, although it may see the host's files and processes: whoever comes by
+/// `chroot` or `nsenter` stays in the container's cgroup, and ends with it.
+pub fn own_container(host: &dyn Host) -> Option<String> {
+    let cgroup = host.read(Path::new("/proc/self/cgroup")).ok()?;
+    if let Some(id) = container_ids(&String::from_utf8_lossy(&cgroup)).pop() {
+        return Some(super::short(&id).to_owned());
+    }
+    // With a cgroup namespace of its own the path begins below the container, and says nothing.
+    let namespace = |pid: &str| host.stat(Path::new("/proc").join(pid).join("ns/cgroup").as_path()).ok();
+    let (own, first) = (namespace("self")?.kind, namespace("1")?.kind);
+    (own != first).then(|| "in a cgroup namespace of its own".to_owned())
 }
 
 /// A file of a process; `None` when the process has ended meanwhile.
@@ -170,26 +200,30 @@ fn proxy(command_line: &str) -> Option<Proxy> {
     })
 }
 
-/// A build step, or a client that builds.
-fn build(host: &dyn Host, pid: u32, name: &str, cgroup: &str, containers: &[String]) -> Known<Option<String>> {
+/// A build step, or a client at work.
+fn working(host: &dyn Host, pid: u32, name: &str, cgroup: &str, containers: &[String]) -> Known<Option<String>> {
     // dockerd runs the steps of BuildKit in `docker/buildkit/ID`; with the systemd driver the unexpanded
     // `system.slice:docker:ID` becomes the name of the cgroup. These ids are not those of containers.
     if containers.is_empty() && (cgroup.contains("/docker/buildkit/") || cgroup.contains(":docker:")) {
         return Ok(Some("build step".into()));
     }
-    let runtime = name.starts_with("runc");
+    let runtime = containers.is_empty() && name.starts_with("runc");
     let client = ["docker", "docker-buildx", "docker-compose", "buildx"].contains(&name);
-    if !containers.is_empty() || !(runtime || client) {
+    if !(runtime || client) {
         return Ok(None);
     }
     let line = proc_text(host, pid, "cmdline")?.unwrap_or_default();
     if runtime {
         return Ok(line.contains("/buildkit/executor").then(|| "build step".to_owned()));
     }
-    // Behind these come an image and a command that is not docker's.
-    let mut words = line.split('\0').skip(1).take_while(|word| !["run", "exec", "create"].contains(word));
-    let building = words.any(|word| ["build", "bake", "--build"].contains(&word));
-    Ok(building.then(|| format!("build by {name}")))
+    // Behind the first of these comes what is not docker's: images, and commands for containers.
+    let known = |word: &&str| BUILDS.contains(word) || WAITS.contains(word) || SILENT.contains(word);
+    Ok(line
+        .split('\0')
+        .skip(1)
+        .find(known)
+        .filter(|verb| !SILENT.contains(verb))
+        .map(|verb| if BUILDS.contains(&verb) { format!("build by {name}") } else { format!("{name} {verb}") }))
 }
 
 /// Follows our parents up to PID 1, or to the last one in this PID namespace.

@@ -1,3 +1,5 @@
+use std::sync::LazyLock;
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -7,8 +9,16 @@ use crate::host::EngineError;
 const WEB: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 const HEAD: &str = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n";
 
+/// A docker.service that nothing depends on but its socket and two units.
+static SERVICE: LazyLock<Known<Unit>> = LazyLock::new(|| {
+    let related = [("ConsistsOf", "docker.socket"), ("RequiredBy", "app.service idle.service")];
+    let properties = related.map(|(relation, names)| (relation.to_owned(), names.to_owned())).into();
+    Ok(Unit { properties, ..Unit::default() })
+});
+
 fn context(running: bool, info: &Known<Value>) -> Context<'_> {
     Context {
+        service: &SERVICE,
         socket: Path::new("/run/docker.sock"),
         running,
         data_root: Path::new("/var/lib/docker"),
@@ -76,7 +86,9 @@ fn the_engine_is_asked_while_it_runs() {
         )
         .api_error("/exec/gone/json", EngineError::Status(404, "no such exec".into()))
         .file("/proc/77/net/tcp", &format!("{HEAD} 0: 00000000:18EB 00000000:0000 0A 0:0 0:0 0 0 0 5 1\n"))
-        .unit("puppet.service", "ActiveState=active\n");
+        .unit("puppet.service", "ActiveState=active\n")
+        .unit("app.service", "ActiveState=active\n")
+        .unit("idle.service", "ActiveState=inactive\n");
     let info = info("pending");
     let found = gather(&host, &context(true, &info));
     assert_eq!(found.containers.as_ref().unwrap()[0].name, "web");
@@ -86,6 +98,7 @@ fn the_engine_is_asked_while_it_runs() {
     assert_eq!(found.execs.unwrap(), [Exec { container: "web".into(), program: "mysql".into() }]);
     assert_eq!(found.listeners[WEB].as_ref().unwrap().as_slice(), ["6379/tcp"]);
     assert_eq!(found.agents.unwrap(), ["puppet.service"]);
+    assert_eq!(found.dependents.unwrap(), ["app.service"]);
 }
 
 #[test]
@@ -187,6 +200,8 @@ fn processes_are_told_apart() {
     host = process(host, 81, "sh", "/system.slice:docker:q8ydhw1jdtr7mplcxw3k2z6bn", "sh");
     host = process(host, 82, "docker", "/user.slice", "docker build -t secret .");
     host = process(host, 83, "docker", "/user.slice", "docker run -it x sh -c something build");
+    host = process(host, 84, "docker", "/user.slice", "docker logs -f run");
+    host = process(host, 85, "docker", &format!("/docker/{WEB}"), "docker -H unix:///x pull y");
     let table = format!("{HEAD} 0: 0100007F:1F90 0100007F:C001 01 0:0 0:0 0 0 0 5 1\n");
     let host = host.file("/proc/80/net/tcp", &table).file("/proc/77/net/tcp", HEAD);
     let info = info("inactive");
@@ -196,7 +211,8 @@ fn processes_are_told_apart() {
     assert_eq!(inside, [("redis", 0, 1000, WEB)]);
     assert_eq!((found.proxies[0].host_port, found.proxies[0].container_port), (8080, 80));
     assert!(found.proxy_sockets[0].established());
-    assert_eq!(found.builds, ["build by docker", "build step"]);
+    let work: Vec<_> = found.work.iter().map(|w| (w.what.as_str(), w.containers.len())).collect();
+    assert_eq!(work, [("build by docker", 0), ("build step", 0), ("docker pull", 1), ("docker run", 0)]);
     assert_eq!(found.login, Login::default());
 }
 
@@ -220,4 +236,15 @@ fn our_own_login_is_followed_to_its_peer() {
     let info = info("inactive");
     let login = gather(&host, &context(true, &info)).processes.unwrap().login;
     assert_eq!(login, Login { containers: vec![WEB.into()], peers: vec!["172.17.0.2".parse().unwrap()] });
+}
+
+#[test]
+fn who_comes_from_a_container_by_nsenter_lives_in_it() {
+    let host = FakeHost::default().file("/proc/self/cgroup", "0::/user.slice/session-1.scope\n");
+    assert_eq!(own_container(&host), None);
+    let own = |space| FakeHost::default().file("/proc/self/cgroup", "0::/\n").link("/proc/self/ns/cgroup", space);
+    assert_eq!(own_container(&own("cgroup:[7]").link("/proc/1/ns/cgroup", "cgroup:[7]")), None);
+    assert!(own_container(&own("cgroup:[8]").link("/proc/1/ns/cgroup", "cgroup:[7]")).is_some());
+    let inside = FakeHost::default().file("/proc/self/cgroup", &format!("0::/docker/{WEB}\n"));
+    assert_eq!(own_container(&inside).as_deref(), Some("aaaaaaaaaaaa"));
 }

@@ -144,16 +144,20 @@ fn users_of_group(subject: &Situation, gid: u32) -> Known<BTreeSet<u32>> {
 
 /// Containers that have the socket and do not use it as the host's root.
 fn containers_with_socket(subject: &Situation, evidence: &mut Evidence) {
-    let socket = run(&subject.facts.daemon.socket.to_string_lossy());
     let options = subject.facts.daemon.info.as_ref().map(|info| info["SecurityOptions"].to_string());
     let remapped = options.is_ok_and(|options| options.contains("name=userns"));
     for container in evidence.known(&subject.workload.containers).into_iter().flatten() {
-        let has = container.mounts.iter().any(|source| Path::new(&socket).starts_with(run(source)));
-        if has && (!is_root(container) || remapped && container.namespaces.user != "host") {
+        if has_socket(subject, container) && (!is_root(container) || remapped && container.namespaces.user != "host") {
             let user = if container.user.is_empty() { "remapped root" } else { &container.user };
             evidence.name(format!("container {} has the socket and runs as {user}", container.name));
         }
     }
+}
+
+/// Whether the Engine's socket, or a directory above it, is mounted into a container.
+pub(super) fn has_socket(subject: &Situation, container: &Container) -> bool {
+    let socket = run(&subject.facts.daemon.socket.to_string_lossy());
+    container.mounts.iter().any(|source| Path::new(&socket).starts_with(run(source)))
 }
 
 fn is_root(container: &Container) -> bool {

@@ -4,9 +4,10 @@ use std::net::IpAddr;
 
 use serde_json::Value;
 
+use super::access::has_socket;
 use super::{Evidence, Situation, settings};
 use crate::facts::Known;
-use crate::facts::workload::{Container, Processes, Proxy, Return};
+use crate::facts::workload::{Container, Processes, Proxy, Return, Work};
 
 /// Settings that lead the daemon to another place, where it does not find the containers that live-restore kept.
 const MOVES: [&str; 4] = ["userns-remap", "data-root", "exec-root", "storage-driver"];
@@ -70,14 +71,28 @@ pub(super) fn interrupts(subject: &Situation, evidence: &mut Evidence) {
             evidence.name(format!("connection from {peer} to {}", target(proxy, containers)));
         }
     }
-    for build in &processes.builds {
-        evidence.name(build.clone());
+    for work in &processes.work {
+        clients(work, subject, containers, evidence);
+    }
+    for unit in evidence.known(&workload.dependents).into_iter().flatten() {
+        evidence.name(format!("{unit} stops with docker.service"));
     }
     for container in containers.iter().filter(|container| container.running) {
         let inside = processes.login.containers.contains(&container.id);
         if inside || processes.login.peers.iter().any(|peer| container.has_address(*peer)) {
             evidence.name(format!("our own login comes through {}", container.name));
         }
+    }
+}
+
+/// A client in a container works for the daemon whose socket it has: that may be one inside the container.
+fn clients(work: &Work, subject: &Situation, containers: &[Container], evidence: &mut Evidence) {
+    if work.containers.is_empty() {
+        return evidence.name(work.what.clone());
+    }
+    let own = |container: &&Container| work.containers.contains(&container.id) && has_socket(subject, container);
+    if let Some(container) = containers.iter().find(own) {
+        evidence.name(format!("{} in {}", work.what, container.name));
     }
 }
 

@@ -19,7 +19,10 @@ pub(super) fn breaks_startup(subject: &Situation, evidence: &mut Evidence) {
             remap::prerequisites(subject, value, evidence);
         }
         if evidence.take(explicit_snapshotter(subject)).unwrap_or(false) {
-            evidence.name("features.containerd-snapshotter is true: dockerd refuses it together with userns-remap");
+            // Until then both are taken, and the trouble comes with an upgrade.
+            let from = if before(subject, 29) { "from Docker 29 on " } else { "" };
+            let refuses = "dockerd refuses it together with userns-remap";
+            evidence.name(format!("features.containerd-snapshotter is true: {from}{refuses}"));
         }
     }
     if change.sets("icc") == Some(Value::Bool(false)) {
@@ -28,11 +31,14 @@ pub(super) fn breaks_startup(subject: &Situation, evidence: &mut Evidence) {
         }
         // Before Docker 27 ip6tables is false unless asked for; ipv6 on the default bridge is off unless asked for.
         let ipv6 = evidence.take(settings::boolean(subject.facts, "ipv6", false)) == Some(true);
-        let before_27 = subject.facts.daemon.version.as_ref().is_some_and(|version| version.numbers[0] < 27);
-        if ipv6 && evidence.take(settings::boolean(subject.facts, "ip6tables", !before_27)) == Some(false) {
+        if ipv6 && evidence.take(settings::boolean(subject.facts, "ip6tables", !before(subject, 27))) == Some(false) {
             evidence.name("ipv6 is true and ip6tables is false: dockerd refuses it together with icc=false");
         }
     }
+}
+
+fn before(subject: &Situation, major: u64) -> bool {
+    subject.facts.daemon.version.as_ref().is_some_and(|version| version.numbers[0] < major)
 }
 
 /// A key that is a flag and in daemon.json keeps dockerd from starting, so that the running one must not be stopped.

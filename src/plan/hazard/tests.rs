@@ -36,6 +36,7 @@ impl Case {
             processes: Ok(Processes::default()),
             listeners: BTreeMap::new(),
             agents: Ok(Vec::new()),
+            dependents: Ok(Vec::new()),
         };
         Self { host: FakeHost::default(), facts: testing::facts(), workload, change: Change::default() }
     }

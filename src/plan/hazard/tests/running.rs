@@ -1,6 +1,6 @@
 use super::*;
 use crate::facts::Located;
-use crate::facts::workload::{Exec, Login};
+use crate::facts::workload::{Exec, Login, Work};
 use crate::host::{FileKind, Stat};
 
 #[test]
@@ -71,7 +71,7 @@ fn a_restart_interrupts_execs_builds_and_our_own_login() {
     case.workload.containers = Ok(vec![container("bastion")]);
     case.workload.execs = Ok(vec![Exec { container: "web".into(), program: "mysql".into() }]);
     case.workload.processes = Ok(Processes {
-        builds: vec!["build step".into()],
+        work: vec![Work { what: "build step".into(), ..Work::default() }],
         login: Login { containers: Vec::new(), peers: vec!["172.18.0.2".parse().unwrap()] },
         ..Processes::default()
     });
@@ -84,6 +84,24 @@ fn a_restart_interrupts_execs_builds_and_our_own_login() {
     assert_eq!(case.detect(Hazard::Interrupts), blind());
     case.change.restart = false;
     assert_eq!(case.detect(Hazard::Interrupts), Detection::Absent);
+}
+
+#[test]
+fn a_client_in_a_container_counts_with_the_socket_and_units_that_stop_too_are_named() {
+    let mut case = Case::restart();
+    let (nested, runner) = (container("nested"), container("runner"));
+    let inside =
+        |container: &Container| Work { what: "build by docker".into(), containers: vec![container.id.clone()] };
+    let work = vec![inside(&nested), inside(&runner)];
+    let runner = Container { mounts: vec!["/var/run/docker.sock".into()], ..runner };
+    case.workload.containers = Ok(vec![nested, runner]);
+    case.workload.processes = Ok(Processes { work, ..Processes::default() });
+    case.workload.dependents = Ok(vec!["app.service".into()]);
+    let names = ["build by docker in runner", "app.service stops with docker.service"];
+    assert_eq!(case.detect(Hazard::Interrupts), found(&names));
+    case.workload.processes = Ok(Processes::default());
+    case.workload.dependents = unread();
+    assert_eq!(case.detect(Hazard::Interrupts), blind());
 }
 
 #[test]

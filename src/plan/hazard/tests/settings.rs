@@ -47,8 +47,12 @@ fn userns_remap_stops_privileged_containers() {
 fn userns_remap_contradicts_an_explicit_image_store() {
     let mut case = remappable();
     case.facts.daemon.config = testing::config(&json!({"features": {"containerd-snapshotter": true}}));
-    let Detection::Found(names) = case.detect(Hazard::BreaksStartup) else { panic!() };
-    assert!(names[0].starts_with("features.containerd-snapshotter is true"));
+    let refuses = "dockerd refuses it together with userns-remap";
+    let later = format!("features.containerd-snapshotter is true: from Docker 29 on {refuses}");
+    assert_eq!(case.detect(Hazard::BreaksStartup), found(&[&later]));
+    case.facts.daemon.version = Some(testing::version("29.0.0"));
+    let now = format!("features.containerd-snapshotter is true: {refuses}");
+    assert_eq!(case.detect(Hazard::BreaksStartup), found(&[&now]));
     case.facts.daemon.config = testing::config(&json!({"features": {"containerd-snapshotter": false}}));
     assert_eq!(case.detect(Hazard::BreaksStartup), Detection::Absent);
 }
