@@ -56,7 +56,8 @@ fn round(table: &mut Table, numbers: &[u64]) {
     let mut applies = cuts(&vm, "apply", numbers.len() - odd, &mut random);
     let after = Then::of(&vm);
     let mut rollbacks = cuts(&vm, "rollback", odd, &mut random);
-    assert_same(&before.disk, &Then::of(&vm).disk);
+    vm.ok("sync");
+    assert_same(&before.disk, &tree(&vm.fork()));
     vm.off();
     for number in numbers {
         let (what, cut) = if number % 2 == 0 { ("apply", applies.pop()) } else { ("rollback", rollbacks.pop()) };

@@ -84,7 +84,7 @@ impl Table {
     pub(crate) fn boots(&self, number: u64) -> Option<&'static str> {
         let ten = number / 10;
         let booted = (self.seed + ten) % self.count.min(10) == number % 10;
-        booted.then_some(if ten / 2 % 2 == 0 { "rollback" } else { "apply" })
+        booted.then_some(if (ten / 2).is_multiple_of(2) { "rollback" } else { "apply" })
     }
 
     /// Adds a cut and its result.
