@@ -27,24 +27,28 @@ static ONE_VM: Mutex<()> = Mutex::new(());
 impl Machine {
     /// Boots a host as a container, about 3 s: everything but the kernel's audit.
     pub(crate) fn host(suite: &str) -> Self {
-        Self::start("host", suite, None)
+        Self::start("host", &[suite], None)
     }
 
     /// Boots a host as a virtual machine: with audit, reboots and power cuts.
     pub(crate) fn vm(suite: &str) -> Self {
-        let turn = ONE_VM.lock().unwrap_or_else(PoisonError::into_inner);
-        Self::start("vm", suite, Some(turn))
+        Self::start("vm", &[suite], Some(turn()))
     }
 
-    fn start(script: &'static str, suite: &str, turn: Option<MutexGuard<'static, ()>>) -> Self {
+    /// The same, with time that passes by what it computes: slower, but busy neighbours make nothing late.
+    pub(crate) fn steady_vm(suite: &str) -> Self {
+        Self::start("vm", &["-s", suite], Some(turn()))
+    }
+
+    fn start(script: &'static str, suite: &[&str], turn: Option<MutexGuard<'static, ()>>) -> Self {
         assert!(
             std::env::var_os("SEAWORTHY_LAB").is_some(),
             "the lab is not set up; run these tests with `tests/run`, or some of them with `tests/run FILTER`"
         );
         // it ends with this process, also when that is killed
         let owner = std::process::id().to_string();
-        let out = call(script, &["start", "-p", &owner, suite], b"");
-        assert_eq!(out.status, 0, "{suite} did not boot: {}", out.stderr);
+        let out = call(script, &[&["start", "-p", &owner], suite].concat(), b"");
+        assert_eq!(out.status, 0, "{suite:?} did not boot: {}", out.stderr);
         let machine = Self { script, state: out.stdout.trim().to_owned(), _turn: turn };
         machine.push(stripped_binary(), "/usr/local/bin/seaworthy");
         machine
@@ -92,7 +96,38 @@ impl Machine {
         let seconds = seconds.to_string();
         let out = call(self.script, &["exec", "-k", &seconds, &self.state, "bash", "-c", line], b"");
         assert_eq!(out.status, 0, "power not cut: {}", out.stderr);
+        self.boot();
+    }
+
+    /// Cuts the power. Virtual machines only.
+    pub(crate) fn off(&self) {
+        self.own("cut");
+    }
+
+    /// Powers on again, same disk. Virtual machines only.
+    pub(crate) fn boot(&self) {
         self.own("boot");
+    }
+
+    /// A second machine, off, with the disk that a power cut at this instant would leave. Virtual machines only, and no
+    /// two at once: this one goes off before that one boots.
+    pub(crate) fn fork(&self) -> Self {
+        let out = call(self.script, &["fork", "-p", &std::process::id().to_string(), &self.state], b"");
+        assert_eq!(out.status, 0, "disk not copied: {}", out.stderr);
+        Self { script: self.script, state: out.stdout.trim().to_owned(), _turn: None }
+    }
+
+    /// Copies the disk. Virtual machines only.
+    pub(crate) fn keep_disk(&self, to: &Path) {
+        let disk = Path::new(&self.state).join("disk.qcow2");
+        std::fs::copy(&disk, to).unwrap_or_else(|e| panic!("{}: {e}", to.display()));
+    }
+
+    /// Runs a line of shell of the machine that runs the tests, `$seaworthy` in it, in the root of a disk whose machine is
+    /// off. What it writes is thrown away. Virtual machines only.
+    pub(crate) fn offline(&self, line: &str) -> Out {
+        let line = format!("seaworthy='{}'; {line}", stripped_binary().display());
+        call(self.script, &["offline", &self.state, "bash", "-c", &line], b"")
     }
 
     /// The command that runs `args` in a host with the caller's terminal, for pseudo-terminals. Hosts only.
@@ -112,6 +147,10 @@ impl Drop for Machine {
         // a panic during a panic would hide the first one
         assert!(out.status == 0 || std::thread::panicking(), "{} not thrown away: {}", self.state, out.stderr);
     }
+}
+
+fn turn() -> MutexGuard<'static, ()> {
+    ONE_VM.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn script_path(script: &str) -> PathBuf {

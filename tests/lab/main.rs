@@ -29,3 +29,4 @@ mod vm_auditd;
 mod vm_exercise;
 mod vm_look;
 mod vm_power;
+mod vm_power_table;

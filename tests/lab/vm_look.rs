@@ -33,12 +33,16 @@ pub(crate) fn own_rules(vm: &Machine) -> Vec<String> {
 /// Everything in /etc and the sockets, with type, mode, owner and content; without what dockerd writes by itself for
 /// user namespaces, and augenrules' own backup copy.
 pub(crate) fn files(vm: &Machine) -> BTreeSet<String> {
-    let skip = r"(^|  )/etc/((passwd|group|shadow|gshadow|subuid|subgid)-?|audit/audit\.rules\.prev)( |$)";
-    let list = format!(
-        "{{ find /etc /run/docker.sock /run/containerd/containerd.sock -printf '%p %y %m %U:%G %l\\n'; \
-         find /etc -type f -exec sha256sum {{}} +; }} | grep -Ev '{skip}'"
-    );
-    vm.ok(&list).lines().map(str::to_owned).collect()
+    vm.ok(&listing("/etc", "/run/docker.sock /run/containerd/containerd.sock")).lines().map(str::to_owned).collect()
+}
+
+/// The line of shell that lists `etc` and its content, and `more`.
+pub(crate) fn listing(etc: &str, more: &str) -> String {
+    let skip = r"(^|  )/?etc/((passwd|group|shadow|gshadow|subuid|subgid)-?|audit/audit\.rules\.prev)( |$)";
+    format!(
+        "{{ find {etc} {more} -printf '%p %y %m %U:%G %l\\n'; \
+         find {etc} -type f -exec sha256sum {{}} +; }} | grep -Ev '{skip}'"
+    )
 }
 
 /// The audit's findings, of the checks that `select` chooses (options of `audit`).
