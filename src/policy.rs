@@ -65,21 +65,15 @@ impl Policy {
         let path = named.unwrap_or(Path::new(CONFIG));
         let text = match named {
             Some(path) if host.euid() == 0 => local::read_own(path, local::sudo_user().map(|(uid, _)| uid)),
-            Some(path) => local::read(path),
-            None => own(host, path).and_then(|()| host.read(path)).and_then(|bytes| {
-                String::from_utf8(bytes).map_err(|_| io::Error::new(ErrorKind::InvalidData, "not UTF-8 text"))
-            }),
+            Some(path) => local::read(path).map(Some),
+            None => read_own(host, path),
         };
         match text {
-            Ok(text) => Self::parse(&text, path),
+            Ok(Some(text)) => Self::parse(&text, path),
+            Ok(None) => Err(Failure::refused(format!("{} or its folder {}", path.display(), local::FOREIGN))
+                .host("unchanged")
+                .hint(format!("look at `ls -ld {}` and at its folder", path.display()))),
             Err(error) if error.kind() == ErrorKind::NotFound && named.is_none() => Ok(Self::default()),
-            Err(error) if error.kind() == ErrorKind::PermissionDenied && host.euid() == 0 => {
-                let path = path.display();
-                Err(Failure::refused(format!("{path} cannot be trusted"))
-                    .because(error)
-                    .host("unchanged")
-                    .hint(format!("look at `ls -ld {path}` and at its folder")))
-            }
             Err(error) => {
                 Err(Failure::new(format!("{} cannot be read", path.display())).because(error).host("unchanged"))
             }
@@ -112,16 +106,17 @@ impl Policy {
     }
 }
 
-/// The file decides what root writes, so nobody else may have written it, nor be able to put another in its place.
-fn own(host: &dyn Host, file: &Path) -> io::Result<()> {
+/// The host's file decides what root writes. `None`: somebody else may have written it, or can put another in its place.
+fn read_own(host: &dyn Host, file: &Path) -> io::Result<Option<String>> {
     let real = path::resolve(host, file)?;
     for at in real.parent().into_iter().chain([real.as_path()]) {
         let stat = host.stat(at)?;
         if ![0, host.euid()].contains(&stat.uid) || stat.mode & 0o022 != 0 {
-            return Err(io::Error::new(ErrorKind::PermissionDenied, format!("{}: {}", at.display(), local::FOREIGN)));
+            return Ok(None);
         }
     }
-    Ok(())
+    let text = String::from_utf8(host.read(&real)?);
+    text.map(Some).map_err(|_| io::Error::new(ErrorKind::InvalidData, "not UTF-8 text"))
 }
 
 fn explain(error: &toml_edit::de::Error, text: &str, path: &Path) -> Failure {

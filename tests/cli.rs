@@ -17,6 +17,8 @@ mod facts;
 mod general;
 #[path = "cli/hostile.rs"]
 mod hostile;
+#[path = "cli/hostile_plans.rs"]
+mod hostile_plans;
 #[path = "cli/plan.rs"]
 mod plan;
 #[path = "cli/readme.rs"]

@@ -50,7 +50,7 @@ impl Saved {
     pub(super) fn content(&self, host: &dyn Host, run: &Run) -> Result<Option<Vec<u8>>> {
         let Some(file) = &self.file else { return Ok(None) };
         let path = run.dir.join(file);
-        let bytes = run.read(host, &path)?;
+        let bytes = run.read(host, file)?;
         let same = matches!(&self.image, Image::Present { sha256: Some(sha), .. } if *sha == digest(&bytes));
         if same {
             return Ok(Some(bytes));

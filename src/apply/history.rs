@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::goal::{Goal, Standing, whole};
 use super::journal::{Journal, Op, Record, Who};
-use super::store::Store;
+use super::store::{PLAN, Store};
 use crate::error::Result;
 use crate::host::Host;
 use crate::plan::Plan;
@@ -168,7 +168,7 @@ pub fn summary(host: &dyn Host, store: &Store, id: &str) -> Result<Option<RunSum
     let run = store.open(host, id)?;
     let journal = Journal::open(host, &run)?;
     let Some(Record::Start { who, when, args, tool_version, .. }) = journal.records.first() else { return Ok(None) };
-    let plan: Option<Plan> = run.read(host, &run.plan()).ok().and_then(|text| serde_json::from_slice(&text).ok());
+    let plan: Option<Plan> = run.read(host, PLAN).ok().and_then(|text| serde_json::from_slice(&text).ok());
     let mut checks: Vec<String> = Vec::new();
     for check in plan.iter().flat_map(|plan| &plan.steps).flat_map(|step| &step.checks) {
         if !checks.contains(check) {

@@ -12,7 +12,7 @@ use super::backup::Saved;
 use super::image::Image;
 use super::io::{At, sync_parent, write_new};
 use super::service::Snapshot;
-use super::store::Run;
+use super::store::{JOURNAL, Run};
 use crate::error::{Failure, Result};
 use crate::host::{Command, Host, HostMut};
 
@@ -155,7 +155,7 @@ impl Journal {
         let path = run.journal();
         let bytes = match host.stat(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
-            _ => run.read(host, &path)?,
+            _ => run.read(host, JOURNAL)?,
         };
         let mut journal = Self { path, text: String::new(), torn: false, records: Vec::new() };
         let mut rest = bytes.as_slice();

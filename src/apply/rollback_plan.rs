@@ -10,7 +10,7 @@ use super::image::Image;
 use super::journal::{Journal, Op, Record};
 use super::partial;
 use super::service::DOCKER;
-use super::store::{Run, Store};
+use super::store::{PLAN, Run, Store};
 use crate::error::{Failure, Kind, Result};
 use crate::host::{Command, FileKind, Host};
 use crate::plan::{Act, FileChange, FileState, Plan};
@@ -71,7 +71,7 @@ pub fn plan_rollback(host: &dyn Host, store: &Store, id: &str, check: Option<&st
 
 /// The plan of a run.
 pub(super) fn read_plan(host: &dyn Host, run: &Run) -> Result<Plan> {
-    let text = run.read(host, &run.plan())?;
+    let text = run.read(host, PLAN)?;
     serde_json::from_slice(&text)
         .map_err(|error| Failure::of(Kind::Incomplete, format!("{} is damaged", run.plan().display())).because(error))
 }

@@ -10,6 +10,11 @@ use crate::host::{FileKind, Host, HostMut};
 /// Where runs are kept on the host.
 const RUNS: &str = "/var/lib/seaworthy/runs";
 
+/// The journal of a run, in its directory.
+pub(super) const JOURNAL: &str = "journal";
+/// The plan of a run, in its directory.
+pub(super) const PLAN: &str = "plan.json";
+
 /// The runs of a host.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -34,21 +39,22 @@ pub struct Run {
 impl Run {
     /// The journal of the run.
     pub(super) fn journal(&self) -> PathBuf {
-        self.dir.join("journal")
+        self.dir.join(JOURNAL)
     }
 
     /// The plan as it was approved.
     pub(super) fn plan(&self) -> PathBuf {
-        self.dir.join("plan.json")
+        self.dir.join(PLAN)
     }
 
     /// Reads a file of the run.
     ///
     /// # Errors
     /// When it cannot be read, or cannot be trusted.
-    pub(super) fn read(&self, host: &dyn Host, file: &Path) -> Result<Vec<u8>> {
-        trusted(host, file, &FileKind::File)?;
-        host.read(file).at("read", file)
+    pub(super) fn read(&self, host: &dyn Host, file: &str) -> Result<Vec<u8>> {
+        let path = self.dir.join(file);
+        trusted(host, &path, &FileKind::File)?;
+        host.read(&path).at("read", &path)
     }
 
     /// The copy of the binary that the timer runs.

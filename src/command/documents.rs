@@ -1,6 +1,5 @@
 //! Documents that more than one subcommand writes or reads: reports in files, plans as text, saved plans.
 
-use std::io::ErrorKind;
 use std::path::Path;
 
 use super::session::Session;
@@ -30,14 +29,13 @@ pub(super) fn rendered(change: &FileChange, session: &Session<'_>) -> Diff {
 /// Reads a saved plan.
 pub(super) fn load(path: &Path) -> Result<Plan> {
     let shown = path.display();
-    let text = local::read_own(path, local::sudo_user().map(|(uid, _)| uid)).map_err(|error| {
-        let failure = match error.kind() {
-            ErrorKind::PermissionDenied => Failure::refused(format!("{shown} cannot be trusted"))
-                .hint(format!("make it anew with `seaworthy plan --out {shown}`")),
-            _ => Failure::new(format!("{shown} cannot be read")),
-        };
-        failure.because(error).host("unchanged")
-    })?;
+    let read = local::read_own(path, local::sudo_user().map(|(uid, _)| uid));
+    let read = read.map_err(|e| Failure::new(format!("{shown} cannot be read")).because(e).host("unchanged"))?;
+    let Some(text) = read else {
+        return Err(Failure::refused(format!("{shown} {}", local::FOREIGN))
+            .host("unchanged")
+            .hint(format!("make it anew with `seaworthy plan --out {shown}`")));
+    };
     let broken = |e: serde_json::Error| {
         Failure::new(format!("{shown}:{}: this is not a saved plan", e.line()))
             .because(e)

@@ -8,7 +8,7 @@ use std::path::Path;
 /// More than any document of ours.
 const LIMIT: u64 = 256 << 20;
 /// What is wrong with a file that others had a hand in.
-pub const FOREIGN: &str = "it can be written by others, or belongs to someone else";
+pub const FOREIGN: &str = "can be written by others, or belongs to someone else";
 
 /// Reads a text file.
 ///
@@ -18,26 +18,21 @@ pub fn read(path: &Path) -> io::Result<String> {
     text(open(path)?)
 }
 
-/// Reads a text file that decides what root does: nobody but root, the caller and the person behind `sudo` may have
-/// written it, or made the link to it.
+/// Reads a text file that decides what root does. `None`: somebody other than root, the caller and the person behind
+/// `sudo` can have written it, or made the link to it.
 ///
 /// # Errors
-/// As [`read`]; [`io::ErrorKind::PermissionDenied`] when others had a hand in it.
-pub fn read_own(path: &Path, behind_sudo: Option<u32>) -> io::Result<String> {
+/// As [`read`].
+pub fn read_own(path: &Path, behind_sudo: Option<u32>) -> io::Result<Option<String>> {
     let owned =
         |meta: &Metadata| [0, nix::unistd::geteuid().as_raw()].contains(&meta.uid()) || Some(meta.uid()) == behind_sudo;
-    let own = |meta: &Metadata| {
-        let foreign = || io::Error::new(io::ErrorKind::PermissionDenied, FOREIGN);
-        if owned(meta) && meta.mode() & 0o022 == 0 { Ok(()) } else { Err(foreign()) }
-    };
-    if !owned(&std::fs::symlink_metadata(path)?) {
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, FOREIGN));
-    }
+    let own = |meta: &Metadata| owned(meta) && meta.mode() & 0o022 == 0;
     // Before it is opened, as a stranger's pipe would keep us waiting; and again, as it may be another one by then.
-    own(&std::fs::metadata(path)?)?;
+    if !owned(&std::fs::symlink_metadata(path)?) || !own(&std::fs::metadata(path)?) {
+        return Ok(None);
+    }
     let file = open(path)?;
-    own(&file.metadata()?)?;
-    text(file)
+    if own(&file.metadata()?) { text(file).map(Some) } else { Ok(None) }
 }
 
 fn open(path: &Path) -> io::Result<File> {

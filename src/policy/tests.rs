@@ -1,7 +1,7 @@
 use std::io::{self, ErrorKind};
 
 use super::*;
-use crate::host::{Answer, EngineError, Group, Query, Stat};
+use crate::host::{Answer, EngineError, FileKind, Group, Query, Stat};
 
 fn parse(text: &str) -> Result<Policy> {
     Policy::parse(text, Path::new(CONFIG))
@@ -56,7 +56,13 @@ fn wrong_types_and_versions_are_named() {
 }
 
 /// A host with one file, or one that may not be read.
-struct OneFile(&'static str, io::Result<&'static str>);
+struct OneFile(&'static str, io::Result<&'static str>, Stat);
+
+fn one_file(path: &'static str, text: io::Result<&'static str>) -> OneFile {
+    let dev = "8:1".into();
+    let stat = Stat { kind: FileKind::File, mode: 0o644, uid: 0, gid: 0, nlink: 1, size: 0, mtime: 0, dev };
+    OneFile(path, text, stat)
+}
 
 impl Host for OneFile {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
@@ -67,8 +73,8 @@ impl Host for OneFile {
         }
     }
 
-    fn stat(&self, _: &Path) -> io::Result<Stat> {
-        Err(ErrorKind::Unsupported.into())
+    fn stat(&self, path: &Path) -> io::Result<Stat> {
+        if path == Path::new(self.0) { Ok(self.2.clone()) } else { above(path, self.0) }
     }
 
     fn list(&self, _: &Path) -> io::Result<Vec<String>> {
@@ -112,17 +118,32 @@ impl Host for OneFile {
     }
 }
 
+/// Directories on the way to the file are root's.
+fn above(path: &Path, file: &str) -> io::Result<Stat> {
+    let dir = Stat { kind: FileKind::Dir, ..one_file("", Ok("")).2 };
+    if Path::new(file).starts_with(path) { Ok(dir) } else { Err(ErrorKind::NotFound.into()) }
+}
+
+#[test]
+fn a_file_that_others_can_have_written_is_refused() {
+    for (mode, uid) in [(0o666, 0), (0o664, 0), (0o600, 1000)] {
+        let mut host = one_file(CONFIG, Ok("profile = \"lab\"\n"));
+        (host.2.mode, host.2.uid) = (mode, uid);
+        assert_eq!(Policy::load(&host, None).unwrap_err().kind, crate::error::Kind::Refused, "{mode:o} {uid}");
+    }
+}
+
 #[test]
 fn a_missing_file_is_the_default() {
-    let host = OneFile("/srv/policy.toml", Ok("profile = \"lab\"\n"));
+    let host = one_file("/srv/policy.toml", Ok("profile = \"lab\"\n"));
     assert_eq!(Policy::load(&host, None).unwrap(), Policy::default());
-    let host = OneFile(CONFIG, Ok("profile = \"lab\"\n"));
+    let host = one_file(CONFIG, Ok("profile = \"lab\"\n"));
     assert_eq!(Policy::load(&host, None).unwrap().profile.as_deref(), Some("lab"));
 }
 
 #[test]
 fn a_file_that_was_named_is_the_callers_and_has_to_be_there() {
-    let host = OneFile(CONFIG, Ok("profile = \"lab\"\n"));
+    let host = one_file(CONFIG, Ok("profile = \"lab\"\n"));
     let dir = tempfile::TempDir::new().unwrap();
     let path = dir.path().join("policy.toml");
     local::write(&path, "profile = \"level-1\"\n").unwrap();
@@ -134,6 +155,6 @@ fn a_file_that_was_named_is_the_callers_and_has_to_be_there() {
 
 #[test]
 fn a_file_that_cannot_be_read_is_not_taken_for_a_missing_one() {
-    let host = OneFile(CONFIG, Err(ErrorKind::PermissionDenied.into()));
+    let host = one_file(CONFIG, Err(ErrorKind::PermissionDenied.into()));
     assert_eq!(Policy::load(&host, None).unwrap_err().message, "/etc/seaworthy/config.toml cannot be read");
 }

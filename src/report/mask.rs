@@ -118,7 +118,8 @@ mod tests {
         let daemon = "/usr/sbin/dockerd\0-H\0fd://\0--http-proxy=http://u:hunter2@p\0--icc=false\0";
         let shown = command_line(daemon);
         assert!(!shown.contains("hunter2") && shown.ends_with("\0--icc=false\0"), "{shown:?}");
-        let proxy = "/usr/sbin/docker-proxy\0-proto\0tcp\0-host-ip\00.0.0.0\0-host-port\080\0";
-        assert_eq!(command_line(proxy), proxy);
+        let proxy =
+            ["/usr/sbin/docker-proxy", "-proto", "tcp", "-host-ip", "0.0.0.0", "-host-port", "80", ""].join("\0");
+        assert_eq!(command_line(&proxy), proxy);
     }
 }

@@ -17,7 +17,7 @@ pub use prompt::QUIT;
 pub use style::{Role, paint, paint_diff};
 
 use crate::cli::When;
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Kind, Result};
 use crate::text::{clean, clean_lines};
 
 /// How often the spinner turns; often enough to be seen alive.
@@ -194,7 +194,12 @@ impl Ui {
     /// Prints a failure: what is wrong, why, how the host stands, and what to do next.
     pub fn error(&mut self, failure: &Failure) {
         self.end_progress();
-        self.heading(Role::Error, "error:", &failure.message);
+        let message = match failure.kind {
+            // A parser's page of help, about what was typed: its form is its own.
+            Kind::Usage => clean_lines(&failure.message),
+            _ => inside(&failure.message),
+        };
+        self.talk(&format!("{} {message}\n", paint(Role::Error, "error:")));
         for (at, cause) in failure.causes.iter().enumerate() {
             let lead = if at == 0 { "caused by:" } else { "          " };
             self.talk(&format!("  {lead} {}: {}\n", at + 1, inside(cause)));
