@@ -6,8 +6,9 @@ use std::time::Duration;
 use crate::host::process;
 use crate::host::seam::{Answer, Command, Query};
 
-/// For children that answer at once on a host that is well.
-const SHORT: Duration = Duration::from_secs(10);
+/// For children that answer at once on a host that is well. One that has much to do is not to be taken for silent: what
+/// was not answered once and is later reads as a host that moved on.
+const SHORT: Duration = Duration::from_secs(30);
 /// For commands that systemd or the kernel works on.
 const WORK: Duration = Duration::from_secs(90);
 /// `dockerd --validate` reads one file.
