@@ -1,7 +1,7 @@
 //! Where a text holds secrets. Errs on the side of hiding.
 
 use jsonc_parser::ast::Value;
-use jsonc_parser::common::{Range, Ranged as _};
+use jsonc_parser::common::{Range, Ranged};
 use jsonc_parser::{CollectOptions, CommentCollectionStrategy, ParseOptions};
 
 /// In a name they mean a secret wherever they stand.
@@ -65,7 +65,7 @@ fn json_ranges(text: &str) -> Option<Vec<(usize, usize)>> {
         in_json(root, "", false, &mut found);
     }
     let comments = parsed.comments.iter().flat_map(|map| map.values()).flat_map(|comments| comments.iter());
-    found.extend(comments.filter(|comment| holds_one(comment.text())).map(|comment| comment.range()));
+    found.extend(comments.filter(|comment| holds_one(comment.text())).map(Ranged::range));
     // A comment between two tokens is listed with both.
     found.sort_unstable_by_key(|range| range.start);
     found.dedup();

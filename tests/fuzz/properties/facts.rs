@@ -10,7 +10,7 @@ use arbitrary::{Result, Unstructured};
 use seaworthy::audit;
 use seaworthy::catalog::{Catalog, Edit, Entry};
 use seaworthy::facts::{self, Facts, keys};
-use seaworthy::host::{Answer, EngineError, FileKind, Host, Overlay, OverlayFile, RecordedHost, Recording};
+use seaworthy::host::{Answer, EngineError, FileKind, Host, Overlay, OverlayFile, RecordedHost, Recorder, Recording};
 use seaworthy::plan::{Act, Choice, FileState, Inputs, Plan, Planned, Step, diff, edit::daemon_json, plan, vetted};
 use seaworthy::policy::Policy;
 use seaworthy::report::{AuditReport, Envelope, HostLine, json, plan_text, text};
@@ -226,6 +226,7 @@ fn engine(u: &mut Unstructured<'_>, recording: &mut Recording) -> Result<()> {
 /// Audits and plans, and holds the outcome to everything.
 pub(super) fn holds(case: &Case) {
     let host = RecordedHost::new(case.recording.clone());
+    let host = Recorder::new(&host);
     let objects = audit::objects(case.entries);
     let before = facts::gather(&host, &objects);
     let planned = planned(case, &host, &before);
@@ -253,6 +254,7 @@ pub(super) fn holds(case: &Case) {
         }
         overlay.set(change.path.clone(), OverlayFile { content, mode, uid, gid, dir });
     }
+    let overlay = Recorder::new(&overlay);
     let after = facts::gather(&overlay, &objects);
     settings(plan, case, &before, &after);
     let again = self::planned(case, &overlay, &after).plan;
