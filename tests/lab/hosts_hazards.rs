@@ -48,6 +48,9 @@ const CHECKS: &str = "live-restore,no-new-privileges";
 /// Everything that a restart leaves alone, close to what it does not.
 fn near_misses(host: &Machine) {
     host.ok("lab-image; mkdir /srv/suid; cp /usr/bin/sleep /usr/bin/id /srv/suid; chmod 4755 /srv/suid/*");
+    // cap_net_raw in the file, permitted and effective, as `setcap` writes it.
+    let capable = "import os, struct; os.setxattr('/srv/suid/cat', 'security.capability', struct.pack('<5I', 0x2000001, 0x2000, 0, 0, 0))";
+    host.ok(&format!("cp /usr/bin/cat /srv/suid/cat && python3 -c \"{capable}\""));
     host.ok("docker run -d --name web -p 8080:80 busybox:1 nc -ll -p 80 -e cat");
     let health = "--health-cmd 'sleep 5000' --health-interval 1s --health-timeout 2h";
     host.ok(&format!("docker run -d --name checked --network none {health} busybox:1 sleep 10000"));
@@ -76,6 +79,7 @@ fn in_the_way(host: &Machine, buildkit: u8) {
         &format!("printf 'FROM busybox:1\\nRUN sleep 7000\\n' | DOCKER_BUILDKIT={buildkit} docker build -"),
     );
     host.ok(&format!("docker run -d --name suid {SUID} busybox:1 /suid/sleep 10000"));
+    host.ok(&format!("docker run -d -t --name caps {SUID} busybox:1 sh -c '/suid/cat; true'"));
     wait_for(host, "pgrep -f 'sleep 7000' && docker inspect app && docker top web | grep 'sleep 10000'");
 }
 
@@ -88,14 +92,15 @@ fn what_a_restart_cuts(suite: &str, buildkit: u8) {
     let cut = ["exec in web: sleep", "connection from 127.0.0.1 to web:80", "connection from ::1 to web:80"];
     says(&found, &cut);
     says(&found, &["build by docker", "docker run", "app.service stops with docker.service"]);
-    says(&found, &["drops-privilege: suid: sleep (user 1000, acts as 0); include"]);
+    says(&found, &["suid: sleep (user 1000, acts as 0)", "caps: cat (user 1000, with capabilities of its program)"]);
     assert!(!found.contains("checked") && !found.contains("172.17.0.1") && !found.contains("near"), "{found}");
     says(&seaworthy(&host, &format!("apply --yes --check {CHECKS}"), 0).stdout, &["1 check applied", "held: "]);
 
     let who = format!("docker run --rm {SUID} busybox:1 /suid/id -u");
-    assert_eq!(host.ok(&who), "0");
+    let capable = format!("docker run --rm {SUID} busybox:1 sh -c '/suid/cat /proc/self/status; true' | grep CapEff");
+    assert_eq!((host.ok(&who), host.ok(&capable)), ("0".into(), "CapEff:\t0000000000002000".into()));
     let app = host.ok("docker inspect -f '{{.Id}}' app");
-    let processes = "docker inspect -f '{{.Name}} {{.State.Pid}}' web checked plain bound suid";
+    let processes = "docker inspect -f '{{.Name}} {{.State.Pid}}' web checked plain bound suid caps";
     let before = host.ok(processes);
     seaworthy(&host, &format!("apply --yes --check {CHECKS} --accept no-new-privileges"), 0);
     // Each was in its way for a reason; what was not named lives on.
@@ -104,7 +109,8 @@ fn what_a_restart_cuts(suite: &str, buildkit: u8) {
     }
     wait_for(&host, "docker inspect -f '{{.State.Running}}' app | grep true");
     assert_ne!(host.ok("docker inspect -f '{{.Id}}' app"), app);
-    assert_eq!(host.ok(&who), "1000", "setuid programs do nothing in new containers");
+    let none = ("1000".into(), "CapEff:\t0000000000000000".into());
+    assert_eq!((host.ok(&who), host.ok(&capable)), none, "programs give nothing in new containers");
     assert_eq!(host.ok(processes), before);
     let said = host.ok("stat -c %s /run/lab/dnat");
     wait_for(&host, &format!("test $(stat -c %s /run/lab/dnat) -gt {said}"));
