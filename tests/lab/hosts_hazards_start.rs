@@ -1,11 +1,8 @@
 //! Daemons and containers that would not start any more, and what would be hidden, on real hosts.
 
 use crate::hosts::{content, same, says, seaworthy, verdict};
-use crate::hosts_hazards::held;
+use crate::hosts_hazards::{FORGET, held};
 use crate::machine::Machine;
-
-/// Docker's unit counts starts; without this the third one within a minute fails.
-const FORGET: &str = "systemctl reset-failed docker.socket docker.service 2>/dev/null";
 
 /// A member of a swarm takes live-restore, and does not start with it.
 #[test]
@@ -32,8 +29,9 @@ fn a_node_of_a_swarm_does_not_start_with_live_restore() {
     assert_eq!(held(&host, "live-restore"), "");
 }
 
-fn userns_remap_refuses_some_containers(suite: &str) {
-    let host = Machine::host(suite);
+#[test]
+fn userns_remap_refuses_some_containers() {
+    let host = Machine::host("bookworm");
     host.ok("lab-image; docker volume create data; docker create --name ci --privileged busybox:1 true");
     host.ok("docker run -d --name agent --network none --pid host busybox:1 sleep 10000");
     host.ok("docker run -d --name edge --network host busybox:1 sleep 10000");
@@ -65,16 +63,6 @@ fn userns_remap_refuses_some_containers(suite: &str) {
     host.ok("docker rmi busybox:1");
     seaworthy(&host, "rollback --yes", 0);
     host.ok("docker start spared plain && docker volume inspect data");
-}
-
-#[test]
-fn userns_remap_refuses_some_containers_on_bookworm() {
-    userns_remap_refuses_some_containers("bookworm");
-}
-
-#[test]
-fn userns_remap_refuses_some_containers_on_trixie() {
-    userns_remap_refuses_some_containers("trixie");
 }
 
 /// dockerd tells of a contradiction between settings only when it starts; validation passes.

@@ -48,6 +48,12 @@ pub struct Process {
     pub ruid: u32,
     /// Effective user id.
     pub euid: u32,
+    /// Real group id.
+    pub rgid: u32,
+    /// Effective group id.
+    pub egid: u32,
+    /// It has effective capabilities.
+    pub capable: bool,
     /// It cannot gain privileges any more.
     pub no_new_privs: bool,
 }
@@ -174,15 +180,20 @@ fn process(pid: u32, status: &str, containers: Vec<String>) -> Process {
             "Name" => value.clone_into(&mut process.name),
             "PPid" => process.parent = value.parse().unwrap_or(0),
             "NoNewPrivs" => process.no_new_privs = value == "1",
-            "Uid" => {
-                let mut ids = value.split_whitespace().map(|id| id.parse().unwrap_or(0));
-                process.ruid = ids.next().unwrap_or(0);
-                process.euid = ids.next().unwrap_or(process.ruid);
-            }
+            "CapEff" => process.capable = value.bytes().any(|digit| digit != b'0'),
+            "Uid" => (process.ruid, process.euid) = ids(value),
+            "Gid" => (process.rgid, process.egid) = ids(value),
             _ => {}
         }
     }
     process
+}
+
+/// Real and effective id.
+fn ids(value: &str) -> (u32, u32) {
+    let mut ids = value.split_whitespace().map(|id| id.parse().unwrap_or(0));
+    let real = ids.next().unwrap_or(0);
+    (real, ids.next().unwrap_or(real))
 }
 
 fn proxy(command_line: &str) -> Option<Proxy> {

@@ -16,8 +16,7 @@ const GROUP_WRITE: u32 = 0o020;
 const OTHER_WRITE: u32 = 0o002;
 
 /// Processes in containers that gained privileges by executing a program, which they could not under
-/// no-new-privileges: their effective user is not their real one, or they are root below a parent that is not (sudo
-/// sets both). One that cannot gain any already is left out.
+/// no-new-privileges. One that cannot gain any already is left out.
 pub(super) fn drops_privilege(subject: &Situation, evidence: &mut Evidence) {
     if subject.change.sets("no-new-privileges") != Some(Value::Bool(true)) {
         return;
@@ -29,12 +28,29 @@ pub(super) fn drops_privilege(subject: &Situation, evidence: &mut Evidence) {
     for process in processes.contained.iter().filter(|process| !process.no_new_privs) {
         let Some(container) = containers.iter().find(|c| process.containers.contains(&c.id)) else { continue };
         let parent = by_pid.get(&process.parent).filter(|parent| parent.containers == process.containers);
-        if process.euid != process.ruid {
-            let Process { name, ruid, euid, .. } = process;
-            evidence.name(format!("{}: {name} (user {ruid}, acts as {euid})", container.name));
-        } else if let Some(parent) = parent.filter(|parent| process.euid == 0 && parent.ruid != 0 && parent.euid != 0) {
-            evidence.name(format!("{}: {} (root, started by user {})", container.name, process.name, parent.euid));
+        // The first process has its parent outside. Since Docker 25 (24.0.6, moby#45511) dockerd starts it with what its
+        // program's file would give, so that it keeps that.
+        let kept = subject.facts.daemon.version.as_ref().is_some_and(|version| version.numbers[0] >= 25);
+        let without = parent.map_or(!kept && !is_root(container), |parent| parent.euid != 0 && !parent.capable);
+        if let Some(gained) = gained(process, parent.copied(), without) {
+            evidence.name(format!("{}: {} ({gained})", container.name, process.name));
         }
+    }
+}
+
+/// What a process has only by the program that it is: the effective user or group is not the real one (setuid, setgid),
+/// it is root below a parent that is not (sudo sets both), or it has capabilities and started without (file
+/// capabilities; a daemon that was root and kept some is not meant). `without`: it started without capabilities.
+fn gained(process: &Process, parent: Option<&Process>, without: bool) -> Option<String> {
+    let Process { ruid, euid, rgid, egid, .. } = *process;
+    if euid != ruid {
+        Some(format!("user {ruid}, acts as {euid}"))
+    } else if let Some(parent) = parent.filter(|parent| euid == 0 && parent.ruid != 0 && parent.euid != 0) {
+        Some(format!("root, started by user {}", parent.euid))
+    } else if egid != rgid {
+        Some(format!("group {rgid}, acts as {egid}"))
+    } else {
+        (process.capable && euid != 0 && without).then(|| format!("user {euid}, with capabilities of its program"))
     }
 }
 

@@ -139,7 +139,7 @@ fn privileges_gained_in_containers_are_named() {
         containers: vec![web.id.clone()],
         ruid,
         euid,
-        no_new_privs: false,
+        ..Process::default()
     };
     let elsewhere = Process { containers: vec!["f".repeat(64)], ..inside(90, 1, "podman", 1000, 0) };
     let bound = Process { no_new_privs: true, ..inside(91, 1, "bound", 1000, 0) };
@@ -157,12 +157,47 @@ fn privileges_gained_in_containers_are_named() {
         found(&["web: ping (user 1000, acts as 0)", "web: cron (root, started by user 1000)"])
     );
     case.workload.processes = Ok(Processes {
-        contained: vec![inside(12, 1, "nginx", 0, 0), inside(13, 12, "nginx", 33, 33)],
+        contained: vec![
+            Process { capable: true, ..inside(12, 1, "nginx", 0, 0) },
+            inside(13, 12, "nginx", 33, 33),
+            // It was root and kept some.
+            Process { capable: true, ..inside(14, 12, "chronyd", 33, 33) },
+        ],
         ..Processes::default()
     });
     assert_eq!(case.detect(Hazard::DropsPrivilege), Detection::Absent);
     case.workload.processes = unread();
     assert_eq!(case.detect(Hazard::DropsPrivilege), blind());
+}
+
+#[test]
+fn groups_and_capabilities_of_a_program_are_gained_too() {
+    let mut case = Case::setting("no-new-privileges", json!(true));
+    let web = Container { user: "1000".into(), ..container("web") };
+    let inside = |pid, parent, name: &str| Process {
+        pid,
+        parent,
+        name: name.into(),
+        containers: vec![web.id.clone()],
+        ruid: 1000,
+        euid: 1000,
+        ..Process::default()
+    };
+    let contained = vec![
+        inside(10, 1, "sh"),
+        Process { rgid: 1000, egid: 8, ..inside(11, 10, "mail") },
+        Process { capable: true, ..inside(12, 10, "caddy") },
+        Process { capable: true, ..inside(13, 1, "vault") },
+        Process { capable: true, no_new_privs: true, ..inside(14, 10, "bound") },
+    ];
+    case.workload.containers = Ok(vec![web]);
+    case.workload.processes = Ok(Processes { contained, ..Processes::default() });
+    let capable = |name: &str| format!("web: {name} (user 1000, with capabilities of its program)");
+    let names = ["web: mail (group 1000, acts as 8)", &capable("caddy"), &capable("vault")];
+    assert_eq!(case.detect(Hazard::DropsPrivilege), found(&names));
+    // The first process of a container keeps them since 25.
+    case.facts.daemon.version = Some(testing::version("25.0.0"));
+    assert_eq!(case.detect(Hazard::DropsPrivilege), found(&names[..2]));
 }
 
 fn socket_change(group: Option<&str>, mode: &str, stat: Stat) -> Case {
