@@ -14,6 +14,7 @@ mod hosts_killed;
 mod hosts_plans;
 mod hosts_root;
 mod hosts_running;
+mod hosts_wild;
 mod machine;
 mod vm_audit;
 mod vm_auditd;
