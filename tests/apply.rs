@@ -203,8 +203,8 @@ fn links_mounts_and_a_held_lock_are_refused() {
 #[test]
 fn a_default_acl_lets_nobody_into_a_file_that_is_replaced() {
     let mut host = busy();
-    let acl = |host: &FakeHost, path: &str| node(host, path).xattrs.iter().any(|(name, _)| name == ACL);
-    const ACL: &str = "system.posix_acl_access";
+    let acl =
+        |host: &FakeHost, path: &str| node(host, path).xattrs.iter().any(|(name, _)| name == "system.posix_acl_access");
     for dir in ["/etc/docker", "/etc/tmpfiles.d", "/etc/audit/rules.d"] {
         host.write(&format!("{dir}/x"), 0o644, "");
         let default = ("system.posix_acl_default".to_owned(), b"bob:rwx".to_vec());
