@@ -193,7 +193,65 @@ fn links_mounts_and_a_held_lock_are_refused() {
         let stat = seaworthy::host::Stat { kind: FileKind::Symlink("x".into()), ..config(host) };
         set(host, stat);
     });
+    let message = refused(&|host| {
+        let stat = seaworthy::host::Stat { immutable: true, ..config(host) };
+        set(host, stat);
+    });
+    assert!(message.contains("immutable"));
     refused(&|host| host.write("/proc/self/mountinfo", 0o444, &format!("1 1 8:1 / {CONFIG} rw - ext4 x rw\n")));
+}
+
+/// The file that is put in the place of another has its attributes, and none that its directory gives to new files.
+#[test]
+fn a_default_acl_lets_nobody_into_a_file_that_is_replaced() {
+    let mut host = busy();
+    let acl =
+        |host: &FakeHost, path: &str| node(host, path).xattrs.iter().any(|(name, _)| name == "system.posix_acl_access");
+    for dir in ["/etc/docker", "/etc/tmpfiles.d", "/etc/audit/rules.d"] {
+        host.write(&format!("{dir}/x"), 0o644, "");
+        let default = ("system.posix_acl_default".to_owned(), b"bob:rwx".to_vec());
+        host.files.get_mut(Path::new(dir)).unwrap().xattrs.push(default);
+    }
+    let mut plan = plan();
+    plan.steps.retain(|step| !matches!(&step.act, Act::File(change) if change.path == Path::new("/etc/tmpfiles.d")));
+    let before = host.state();
+    let run = run(&mut host, &plan).unwrap().run;
+    assert!(!acl(&host, CONFIG));
+    assert_eq!(node(&host, CONFIG).xattrs[0].0, "security.selinux");
+    assert!(acl(&host, RULES), "a new file has what its directory gives it");
+    undo(&mut host, &run).unwrap();
+    assert_eq!(host.state(), before);
+}
+
+/// A plan that holds another change besides, so that one file's refusal is everybody's.
+#[test]
+fn owner_and_mode_change_on_all_names_of_a_file() {
+    let mut host = busy();
+    host.files.get_mut(Path::new("/etc/environment")).unwrap().stat.nlink = 2;
+    let before = host.state();
+    let run = run(&mut host, &plan()).unwrap().run;
+    assert_eq!(node(&host, "/etc/environment").stat.mode, 0o644);
+    undo(&mut host, &run).unwrap();
+    assert_eq!(host.state(), before);
+}
+
+/// On an overlay a file has the device of its layer.
+#[test]
+fn another_device_alone_makes_no_mount_point() {
+    let mut host = busy();
+    host.files.get_mut(Path::new(CONFIG)).unwrap().stat.dev = "0:45".into();
+    host.write("/proc/self/mountinfo", 0o444, "1 0 0:44 / / rw - overlay overlay rw\n");
+    run(&mut host, &plan()).unwrap();
+}
+
+#[test]
+fn a_plan_that_no_rollback_could_read_is_refused() {
+    let mut host = busy();
+    let before = host.state();
+    let large = format!("{{\"labels\": [\"{}\"]}}", "x".repeat(17 << 20));
+    let error = run(&mut host, &of(vec![step(Act::File(config_change(&large)), &["a"])])).unwrap_err();
+    assert_eq!((error.kind, error.host.as_deref()), (Kind::Refused, Some("unchanged")), "{error:?}");
+    assert_eq!((host.state(), host.ops), (before, 0));
 }
 
 fn rules_plan(line: &str, expect: &str) -> seaworthy::plan::Plan {

@@ -11,6 +11,8 @@ use crate::host::{Command, Host, HostMut, Query};
 const RULES_D: &str = "/etc/audit/rules.d";
 /// How long the kernel's count of lost records is watched after the rules are loaded.
 const WATCHED: Duration = Duration::from_secs(3);
+/// All of them in one file, in the order in which they are loaded.
+const GENERATED: &str = "/etc/audit/audit.rules";
 
 /// The rules in the kernel, as `auditctl -l` lists them.
 pub(super) fn kernel(host: &dyn Host) -> Result<Vec<String>> {
@@ -114,9 +116,14 @@ pub(super) fn load(host: &mut dyn HostMut, expect: &[String], notes: &mut Vec<St
     }
     let names: Vec<_> = missing.iter().map(|(path, perm)| format!("{path} ({perm})")).collect();
     let mut error = Failure::new(format!("audit rules are not in the kernel after loading: {}", names.join(", ")));
-    if let Some(cause) = failure {
+    if let Some(cause) = failure.filter(|cause| !cause.is_empty()) {
         error = error.because(cause);
     }
+    // auditctl stops at the first rule that it cannot load, and says so to the system log only.
+    error = error.because(match after.last() {
+        Some(rule) => format!("{GENERATED}: loading stopped behind `{rule}`"),
+        None => format!("{GENERATED}: its first rule does not load"),
+    });
     Err(error.hint("run `augenrules --load` and `auditctl -l`"))
 }
 

@@ -90,7 +90,9 @@ impl Goal {
         if self.image.covers(&found) {
             return Ok(None);
         }
-        replaceable(host.as_host(), path)?;
+        if self.reads() {
+            replaceable(host.as_host(), path)?;
+        }
         let Some(access) = self.image.access() else { return self.remove(host, journal, &found) };
         if let Some(bytes) = &self.bytes {
             return self.write(host, run, journal, bytes, access).map(|()| None);
@@ -116,7 +118,7 @@ impl Goal {
         access: Access,
     ) -> Result<()> {
         let found = look(host.as_host(), &self.path, true)?;
-        let content = Content { bytes, access, xattrs: &self.xattrs };
+        let content = Content { bytes, access, xattrs: Some(&self.xattrs) };
         let staged = replace::stage(host, &self.path, &run.id, &content)?;
         intend(host, journal, &self.path, vec![Image::file(access, bytes)]);
         replace::put(host, &staged, &self.path, &found)

@@ -55,7 +55,9 @@ pub(super) fn drift(host: &dyn Host, plan: &Plan) -> Result<BTreeMap<PathBuf, Im
         if !planned.covers(&found) {
             differ.push((change.path.clone(), planned, found.clone()));
         }
-        replaceable(host, &change.path).map_err(|error| error.host("unchanged"))?;
+        if about_content(change) {
+            replaceable(host, &change.path).map_err(|error| error.host("unchanged"))?;
+        }
         now.insert(change.path.clone(), found);
     }
     let Some((path, _, _)) = differ.first() else { return Ok(now) };

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use super::image::{Access, Image, ImageKind, look};
 use super::io::{At, sync_parent};
 use crate::error::{Failure, Result};
-use crate::host::{FileKind, Host, HostMut};
+use crate::host::{FileKind, Host, HostMut, Stat};
 
 /// A file to be written.
 pub(super) struct Content<'a> {
     pub(super) bytes: &'a [u8],
     pub(super) access: Access,
-    pub(super) xattrs: &'a [(String, Vec<u8>)],
+    /// All that it has; `None`: a new file, which has what its directory gives it.
+    pub(super) xattrs: Option<&'a [(String, Vec<u8>)]>,
 }
 
 /// The candidate beside its target: a rename stays within one directory, one file system and one `SELinux` type.
@@ -27,15 +28,27 @@ pub(super) fn stage(host: &mut dyn HostMut, path: &Path, run: &str, content: &Co
     host.create(&staged).at("created", &staged)?;
     host.append(&staged, content.bytes).at("written", &staged)?;
     host.set_owner(&staged, content.access.uid, content.access.gid).at("given its owner", &staged)?;
-    for (name, value) in content.xattrs {
-        // These are digests of the old content that the kernel keeps itself.
-        if name != "security.ima" && name != "security.evm" {
-            host.set_xattr(&staged, name, value).at("given its attributes", &staged)?;
-        }
+    if let Some(xattrs) = content.xattrs {
+        set_attributes(host, &staged, xattrs)?;
     }
     host.set_mode(&staged, content.access.mode).at("given its mode", &staged)?;
     host.sync(&staged).at("synced", &staged)?;
     Ok(staged)
+}
+
+/// Gives a new file these attributes, and no other: the default ACL of its directory would let more people in than the
+/// file that it replaces did.
+fn set_attributes(host: &mut dyn HostMut, staged: &Path, xattrs: &[(String, Vec<u8>)]) -> Result<()> {
+    let inherited = host.xattrs(staged).at("read", staged)?;
+    // The kernel's own: labels are overwritten below, and the digests of the content it keeps itself.
+    let unwanted = |name: &str| !name.starts_with("security.") && xattrs.iter().all(|(wanted, _)| wanted != name);
+    for (name, _) in inherited.iter().filter(|(name, _)| unwanted(name)) {
+        host.remove_xattr(staged, name).at("given its attributes", staged)?;
+    }
+    for (name, value) in xattrs.iter().filter(|(name, _)| name != "security.ima" && name != "security.evm") {
+        host.set_xattr(staged, name, value).at("given its attributes", staged)?;
+    }
+    Ok(())
 }
 
 /// Removes a candidate that an earlier process of the same run left behind.
@@ -105,30 +118,36 @@ pub(super) fn dir_images(maker: u32, to: Access) -> Vec<Image> {
     images
 }
 
-/// Refuses a path of which another name would change too, or that a rename cannot replace.
+/// Refuses a file that a rename cannot replace, or of which another name would keep the old content.
 ///
 /// # Errors
-/// For hard links and mount points.
+/// For hard links, mount points and what `chattr` made immutable.
 pub(super) fn replaceable(host: &dyn Host, path: &Path) -> Result<()> {
     let Ok(stat) = host.stat(path) else { return Ok(()) };
     if stat.kind != FileKind::File {
         return Ok(());
     }
+    let refused =
+        |what: String| Err(Failure::refused(format!("{} {what}", path.display())).hint("run `seaworthy plan`"));
     if stat.nlink > 1 {
-        return Err(Failure::refused(format!("{} has {} hard links", path.display(), stat.nlink)));
+        return refused(format!("has {} hard links", stat.nlink));
     }
-    let other_device =
-        path.parent().and_then(|parent| host.stat(parent).ok()).is_some_and(|parent| parent.dev != stat.dev);
-    if other_device || is_mount_point(host, path) {
-        return Err(Failure::refused(format!("{} is a mount point of its own", path.display())));
+    if is_mount_point(host, path, &stat) {
+        return refused("is a mount point of its own".into());
+    }
+    if stat.immutable {
+        return refused("is immutable (`lsattr` shows it)".into());
     }
     Ok(())
 }
 
-fn is_mount_point(host: &dyn Host, path: &Path) -> bool {
-    let Ok(mounts) = host.read(Path::new("/proc/self/mountinfo")) else { return false };
-    let mounts = String::from_utf8_lossy(&mounts).into_owned();
-    mounts
+/// Where the kernel's list cannot be read, another device than that of the directory tells. It is no proof: on an
+/// overlay of several file systems a file has the device of the layer that it lies in.
+fn is_mount_point(host: &dyn Host, path: &Path, stat: &Stat) -> bool {
+    let Ok(mounts) = host.read(Path::new("/proc/self/mountinfo")) else {
+        return path.parent().and_then(|parent| host.stat(parent).ok()).is_some_and(|parent| parent.dev != stat.dev);
+    };
+    String::from_utf8_lossy(&mounts)
         .lines()
         .filter_map(|line| line.split(' ').nth(4))
         .any(|point| Path::new(&point.replace("\\040", " ")) == path)

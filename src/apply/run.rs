@@ -16,7 +16,7 @@ use super::service::{command, snapshot, systemd};
 use super::store::{Run, Store};
 use super::waiting::Deadlines;
 use crate::error::{Failure, Kind, Result};
-use crate::host::{Command, Host, HostMut};
+use crate::host::{Command, Host, HostMut, MAX_FILE};
 use crate::plan::{Act, Plan};
 
 /// Looks at the host and answers with what it finds: new hazard evidence, or what is not as planned. Empty: all well.
@@ -132,8 +132,11 @@ fn no_open_run(host: &dyn Host, store: &Store) -> Result<()> {
 
 /// The directory, the plan and the first line of the journal, all durable.
 fn begin(host: &mut dyn HostMut, store: &Store, plan: &Plan, options: &ApplyOptions) -> Result<(Run, Journal)> {
-    let run = store.create(host)?;
     let text = serde_json::to_vec_pretty(plan).map_err(|error| Failure::new("plan").because(error))?;
+    if text.len() as u64 > MAX_FILE {
+        return Err(Failure::refused("the plan is too large: a rollback could not read it"));
+    }
+    let run = store.create(host)?;
     write_new(host, &run.plan(), &text)?;
     let start = Record::Start {
         schema: JOURNAL_SCHEMA,

@@ -49,7 +49,9 @@ impl Engine<'_, '_> {
         if self.now.get(path).is_none_or(|expected| !expected.covers(&found)) {
             return Err(Failure::new(format!("{} was changed by someone else meanwhile", path.display())));
         }
-        replaceable(self.host.as_host(), path)?;
+        if about_content(change) {
+            replaceable(self.host.as_host(), path)?;
+        }
         let image = Image::planned(state, &found);
         if image != Image::Absent && image.covers(&found) {
             return Ok(());
@@ -79,7 +81,7 @@ impl Engine<'_, '_> {
             }
             (_, Some(text), _) => {
                 let xattrs = self.attributes(path);
-                let content = Content { bytes: text.as_bytes(), access, xattrs: &xattrs };
+                let content = Content { bytes: text.as_bytes(), access, xattrs: xattrs.as_deref() };
                 let staged = replace::stage(self.host, path, &self.run.id, &content)?;
                 if self.plan.target.config.as_deref() == Some(path) && systemd(self.host.as_host()) {
                     validate(self.host, &self.run, self.plan, text, &staged)?;
@@ -97,13 +99,10 @@ impl Engine<'_, '_> {
         }
     }
 
-    /// Extended attributes of a path as they were backed up.
-    fn attributes(&self, path: &Path) -> Vec<(String, Vec<u8>)> {
-        self.journal
-            .backups()
-            .find(|saved| saved.path == path)
-            .map(super::backup::Saved::attributes)
-            .unwrap_or_default()
+    /// Extended attributes of a path as they were backed up; `None`: nothing was there.
+    fn attributes(&self, path: &Path) -> Option<Vec<(String, Vec<u8>)>> {
+        let saved = self.journal.backups().find(|saved| saved.path == path)?;
+        (saved.image != Image::Absent).then(|| saved.attributes())
     }
 
     /// live-restore alone, by reload: a restart without it being in force already kills what it should keep.

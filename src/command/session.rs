@@ -92,6 +92,10 @@ impl<'a> Session<'a> {
         ui.look("reading the host");
         let facts = facts::gather(host, &audit::objects(&selected.entries));
         ui.end_progress();
+        for socket in &facts.daemon.rootless {
+            let what = "a rootless Docker, which seaworthy neither looks at nor changes";
+            ui.note(&format!("{}: {what}", socket.display()));
+        }
         if facts.daemon.install == Install::Missing {
             return Err(Failure::new("Docker is not installed: no dockerd and no docker.service were found")
                 .host("unchanged")

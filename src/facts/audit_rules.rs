@@ -95,16 +95,32 @@ fn filed(host: &dyn Host, rules_d: bool) -> Known<Vec<FiledRule>> {
 
 /// The rules of one file; one that does not exist has none.
 fn rules_in(host: &dyn Host, file: &Path) -> Known<Vec<FiledRule>> {
-    let text = match path::read_text(host, file) {
+    // auditctl takes bytes, and where they are no UTF-8 it is mostly in a comment.
+    let text = match path::read_lossy(host, file) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(Unknown(format!("{}: {error}", file.display()))),
     };
+    let last = text.lines().count();
     let filed = |(index, line): (usize, &str)| {
         let rule = parse(line)?;
-        Some(FiledRule { file: file.to_owned(), line: index + 1, rule, text: line.trim().to_owned() })
+        let glued = index + 1 == last && !text.ends_with('\n');
+        let trouble = if glued {
+            Some("no newline ends it, so the next file is glued to it".into())
+        } else {
+            lost_dir(host, &rule)
+        };
+        Some(FiledRule { file: file.to_owned(), line: index + 1, rule, text: line.trim().to_owned(), trouble })
     };
     Ok(text.lines().enumerate().filter_map(filed).collect())
+}
+
+/// The kernel takes no watch of a path whose directory is missing.
+fn lost_dir(host: &dyn Host, rule: &AuditRule) -> Option<String> {
+    let AuditRule::Watch { path, .. } = rule else { return None };
+    let dir = Path::new(path).parent()?;
+    let gone = path::stat_follow(host, dir).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
+    gone.then(|| format!("{} is missing", dir.display()))
 }
 
 /// audit.rules may be kept by hand and loaded by `auditctl -R`, although there is a rules.d.
@@ -180,7 +196,36 @@ fn ordered(perm: &str) -> String {
     "rwxa".chars().filter(|c| perm.contains(*c)).collect()
 }
 
+impl Audit {
+    /// Rules of others on disk that the kernel does not have, for certain, the likely culprit first: of those that are no watches, which the
+    /// kernel lists in words of its own, this is known where they have a key that no rule has.
+    ///
+    /// # Errors
+    /// Files or kernel could not be read.
+    pub fn not_loaded(&self) -> Known<Vec<&FiledRule>> {
+        let kernel = self.kernel.as_ref().map_err(Clone::clone)?;
+        let files = self.files.as_ref().map_err(Clone::clone)?;
+        let missing = |rule: &AuditRule| match rule {
+            AuditRule::Watch { path, perm, .. } => !kernel.iter().any(|k| k.covers(path, perm)),
+            AuditRule::Other(_) => rule.key().is_some_and(|key| kernel.iter().all(|k| k.key() != Some(key))),
+        };
+        let foreign = files.iter().filter(|f| f.file.as_os_str() != OWN_RULES);
+        let mut all: Vec<&FiledRule> = foreign.filter(|f| missing(&f.rule)).collect();
+        // Loading stops at the first that does not load; those behind it may be right.
+        all.sort_by_key(|rule| rule.trouble.is_none());
+        Ok(all)
+    }
+}
+
 impl AuditRule {
+    /// The key of a rule that is no watch.
+    fn key(&self) -> Option<&str> {
+        let Self::Other(text) = self else { return None };
+        let mut words = text.split(' ').skip_while(|word| *word != "-k" && !word.starts_with("key="));
+        let key = words.next()?;
+        if key == "-k" { words.next() } else { key.strip_prefix("key=") }
+    }
+
     /// Whether this rule records at least `perm` on `path`: the same path, or a tree above it named as `dir=`.
     pub fn covers(&self, path: &str, perm: &str) -> bool {
         let Self::Watch { path: own, dir, perm: own_perm } = self else { return false };
@@ -216,6 +261,18 @@ mod tests {
                 .strays
                 .is_err()
         );
+    }
+
+    #[test]
+    fn what_does_not_load_is_known_by_path_or_key() {
+        let site = "-w /gone/x -p wa -k a\n-w /etc/passwd -p wa -k a\n-a always,exit -S nosuch -k b\n-a always,exit -S mount -k c\n-a always,exit -S open -F key=d";
+        let host = FakeHost::default().file("/etc/passwd", "").file("/etc/audit/rules.d/10.rules", site);
+        let mut audit = gather(&host, false);
+        audit.kernel = Ok(parse_list("-w /etc/passwd -p wa -k a\n-a always,exit -F arch=b64 -S mount -F key=c\n"));
+        let missing = audit.not_loaded().expect("known");
+        let told: Vec<_> = missing.iter().map(|rule| (rule.line, rule.trouble.as_deref())).collect();
+        let glued = "no newline ends it, so the next file is glued to it";
+        assert_eq!(told, [(1, Some("/gone is missing")), (5, Some(glued)), (3, None)]);
     }
 
     fn watch_of(path: &str, dir: bool, perm: &str) -> AuditRule {

@@ -2,6 +2,7 @@
 //! written in: a flag is changed where it stands, never set a second time elsewhere.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::model::{Argument, Known, Place, Unit, Unknown};
@@ -23,13 +24,22 @@ struct Merged {
 pub(super) fn read(host: &dyn Host, unit: &Unit) -> Known<Vec<Argument>> {
     let mut merged = Merged::default();
     for file in unit.files() {
-        let text = path::read_text(host, file).map_err(|e| Unknown(format!("{}: {e}", file.display())))?;
+        let text = path::read_lossy(host, file).map_err(|e| Unknown(format!("{}: {e}", file.display())))?;
         merge(&mut merged, file, &text);
     }
     for file in std::mem::take(&mut merged.environment_files) {
-        let Ok(text) = path::read_text(host, &file) else { continue };
+        let text = match path::read_lossy(host, &file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            // Its flags count all the same: a key for one of them would keep dockerd from starting.
+            Err(error) => return Err(Unknown(format!("{}: {error}", file.display()))),
+        };
         for (number, line) in environment_lines(&text) {
             if let Some((name, value)) = variable(&line) {
+                if line.contains(char::REPLACEMENT_CHARACTER) {
+                    let what = "is not UTF-8, and systemd leaves out the whole file";
+                    return Err(Unknown(format!("{}: line {number} {what}", file.display())));
+                }
                 let place = Place { file: file.clone(), line: number, variable: Some(name.clone()), vendor: false };
                 merged.environment.insert(name, (value, place));
             }
@@ -47,7 +57,8 @@ fn merge(merged: &mut Merged, file: &Path, text: &str) {
             line.clone_into(&mut section);
         }
         let Some((key, value)) = line.split_once('=').map(|(k, v)| (k.trim(), v.trim())) else { continue };
-        if section != "[Service]" {
+        // systemd ignores a line that is not UTF-8.
+        if section != "[Service]" || line.contains(char::REPLACEMENT_CHARACTER) {
             continue;
         }
         let place = Place { file: file.to_owned(), line: number, variable: None, vendor: units::is_vendor(file) };
@@ -230,6 +241,21 @@ mod tests {
         let argv = read(&host, &unit).expect("command line");
         let seen: Vec<_> = argv.iter().map(|a| (a.text.as_str(), a.place.line)).collect();
         assert_eq!(seen, [("/usr/sbin/dockerd", 3), ("--icc=false", 2), ("--debug", 2), ("-D", 4)]);
+    }
+
+    #[test]
+    fn an_environment_file_counts_in_any_encoding() {
+        let unit = "[Service]\nEnvironmentFile=-/etc/default/docker\nExecStart=/usr/sbin/dockerd $OPTS\n";
+        let of = |options: &[u8]| {
+            let host = FakeHost::default().file("/u", unit).bytes("/etc/default/docker", options);
+            read(&host, &Unit { fragment: Some("/u".into()), ..Unit::default() })
+        };
+        let argv = of(b"# caf\xe9\nOPTS=--icc=true\n").expect("command line");
+        assert_eq!((argv[1].text.as_str(), argv[1].place.line), ("--icc=true", 2));
+        let why = of(b"OPTS=--icc=true\nA=caf\xe9\n").unwrap_err().0;
+        assert_eq!(why, "/etc/default/docker: line 2 is not UTF-8, and systemd leaves out the whole file");
+        let host = FakeHost::default().file("/u", unit).deny("/etc/default/docker");
+        assert!(read(&host, &Unit { fragment: Some("/u".into()), ..Unit::default() }).is_err());
     }
 
     #[test]

@@ -11,15 +11,11 @@ use crate::host::{Host, path};
 
 /// Reads the file; what dockerd would refuse is a fact too.
 pub fn load(host: &dyn Host, file: &Path) -> Config {
-    let text = match path::read_text(host, file) {
-        Ok(text) => text,
-        Err(error) => {
-            return match error.kind() {
-                std::io::ErrorKind::NotFound => Config::Missing,
-                std::io::ErrorKind::InvalidData => Config::Invalid { line: 0, message: error.to_string() },
-                _ => Config::Unreadable(error.to_string()),
-            };
-        }
+    let text = match host.read(file).map(String::from_utf8) {
+        Ok(Ok(text)) => text,
+        Ok(Err(error)) => return Config::Invalid { line: path::not_utf8(&error), message: "not UTF-8".into() },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Config::Missing,
+        Err(error) => return Config::Unreadable(error.to_string()),
     };
     match daemon_json::read(&text) {
         Ok(value) => match wrong_type(&value) {

@@ -40,6 +40,7 @@ pub(super) fn gather(host: &dyn Host, service: &Known<Unit>, socket: Option<&Uni
         bridge: Err(Unknown("docker.service is not running".into())),
         version: None,
         socket: api_socket(socket),
+        rootless: rootless(host),
         data_root: "/var/lib/docker".into(),
     };
     daemon.data_root = text_setting(&daemon, "data-root").map_or("/var/lib/docker".into(), PathBuf::from);
@@ -153,6 +154,13 @@ fn api_socket(socket: Option<&Unit>) -> PathBuf {
     let listen = socket.and_then(|unit| unit.properties.get("Listen"));
     let path = listen.and_then(|l| l.split_whitespace().find(|w| w.starts_with('/')));
     path.map_or_else(|| "/run/docker.sock".into(), PathBuf::from)
+}
+
+/// A rootless daemon listens in its user's runtime directory.
+fn rootless(host: &dyn Host) -> Vec<PathBuf> {
+    let top = Path::new("/run/user");
+    let sockets = host.list(top).unwrap_or_default().into_iter().map(|user| top.join(user).join("docker.sock"));
+    sockets.filter(|socket| host.stat(socket).is_ok_and(|stat| stat.kind == FileKind::Socket)).collect()
 }
 
 /// A daemon that is on its way down still has a process, but the connection would have systemd start it again.

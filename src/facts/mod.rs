@@ -79,7 +79,7 @@ fn environment(host: &dyn Host) -> Known<String> {
     match path::read_text(host, Path::new("/etc/environment")) {
         Ok(text) => Ok(text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
-        Err(error) => Err(Unknown(format!("/etc/environment: {error}"))),
+        Err(error) => Err(Unknown(error.to_string())),
     }
 }
 

@@ -130,6 +130,8 @@ pub struct Daemon {
     pub version: Option<Version>,
     /// The Engine API socket in use.
     pub socket: PathBuf,
+    /// Sockets of further daemons, which users run for themselves (rootless).
+    pub rootless: Vec<PathBuf>,
     /// Data root in use, without the `UID.GID` leaf of userns-remap.
     pub data_root: PathBuf,
 }
@@ -271,4 +273,6 @@ pub struct FiledRule {
     pub rule: AuditRule,
     /// As written.
     pub text: String,
+    /// What keeps it from loading, where that can be seen.
+    pub trouble: Option<String>,
 }

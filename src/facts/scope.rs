@@ -11,10 +11,12 @@ const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";
 /// Looks at the host itself.
 pub(super) fn gather(host: &dyn Host) -> Scope {
     let text = |file: &str| path::read_text(host, Path::new(file)).unwrap_or_default();
-    let os = text("/etc/os-release");
+    // The second is the vendor's, which the first, where it is there, is mostly a link to (os-release(5)).
+    let os = ["/etc/os-release", "/usr/lib/os-release"].into_iter().map(text).find(|os| !os.is_empty());
+    let os = os.unwrap_or_default();
     let field = |name: &str| {
-        let line = os.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix('='));
-        line.unwrap_or_default().trim_matches('"').to_owned()
+        let line = os.lines().find_map(|l| l.trim().strip_prefix(name)?.strip_prefix('='));
+        line.unwrap_or_default().trim_matches(['"', '\'']).to_owned()
     };
     let namespace = host.stat(Path::new("/proc/self/ns/pid")).ok().map(|s| s.kind);
     let machine_id = text("/etc/machine-id").trim().to_owned();
@@ -46,7 +48,15 @@ impl Version {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::FakeHost;
     use super::*;
+
+    #[test]
+    fn the_system_is_known_however_it_is_written() {
+        let of = |host: FakeHost| gather(&host).os_id;
+        assert_eq!(of(FakeHost::default().file("/etc/os-release", "NAME=x\n ID='nixos'\n")), "nixos");
+        assert_eq!(of(FakeHost::default().file("/usr/lib/os-release", "ID=\"flatcar\"\n")), "flatcar");
+    }
 
     #[test]
     fn versions_are_found_in_what_programs_print() {

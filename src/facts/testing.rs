@@ -13,7 +13,7 @@ use crate::host::{Answer, EngineError, FileKind, Group, Host, Query, Stat};
 /// The host. Parents of files are directories by themselves.
 #[derive(Default)]
 pub(crate) struct FakeHost {
-    pub(crate) files: BTreeMap<PathBuf, String>,
+    pub(crate) files: BTreeMap<PathBuf, Vec<u8>>,
     pub(crate) stats: BTreeMap<PathBuf, Stat>,
     pub(crate) denied: BTreeSet<PathBuf>,
     pub(crate) answers: BTreeMap<String, Answer>,
@@ -24,12 +24,16 @@ pub(crate) struct FakeHost {
 
 /// What a `stat` says about a regular file of root.
 pub(crate) fn stat(kind: FileKind) -> Stat {
-    Stat { kind, mode: 0o644, uid: 0, gid: 0, nlink: 1, size: 0, mtime: 0, dev: "8:1".into() }
+    Stat { kind, mode: 0o644, uid: 0, gid: 0, nlink: 1, immutable: false, size: 0, mtime: 0, dev: "8:1".into() }
 }
 
 impl FakeHost {
-    pub(crate) fn file(mut self, path: &str, text: &str) -> Self {
-        self.files.insert(path.into(), text.into());
+    pub(crate) fn file(self, path: &str, text: &str) -> Self {
+        self.bytes(path, text.as_bytes())
+    }
+
+    pub(crate) fn bytes(mut self, path: &str, bytes: &[u8]) -> Self {
+        self.files.insert(path.into(), bytes.into());
         self
     }
 
@@ -75,7 +79,7 @@ impl FakeHost {
 impl Host for FakeHost {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         self.check(path)?;
-        self.files.get(path).map(|text| text.clone().into_bytes()).ok_or_else(|| io::ErrorKind::NotFound.into())
+        self.files.get(path).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn stat(&self, path: &Path) -> io::Result<Stat> {
@@ -201,6 +205,7 @@ fn daemon() -> Daemon {
     let path = PathBuf::from("/etc/docker/daemon.json");
     Daemon {
         install: Install::System,
+        rootless: Vec::new(),
         running: Ok(Some(Running { pid: 500, argv: Vec::new(), exe: "/usr/sbin/dockerd".into(), started: 1 })),
         next_argv: Ok(vec![argument("/usr/sbin/dockerd", true), argument("-H", true), argument("fd://", true)]),
         config_path: path.clone(),

@@ -17,14 +17,13 @@ use nix::dir::Dir;
 use nix::fcntl::{AT_FDCWD, AtFlags, Flock, OFlag, readlinkat, renameat};
 use nix::sys::stat::{FchmodatFlags, FileStat, Mode, SFlag, fchmod, fchmodat, fstat, major, minor, mkdirat};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, fsync, geteuid, unlinkat};
+use rustix::fs::{StatxAttributes, StatxFlags, statx};
 use serde_json::Value;
 
 use self::root::{Entry, Root, invalid, kind, proc_path, regular};
 use super::engine;
-use super::seam::{Answer, Command, EngineError, FileKind, Group, Host, HostMut, Query, Stat};
+use super::seam::{Answer, Command, EngineError, FileKind, Group, Host, HostMut, MAX_FILE, Query, Stat};
 
-/// The most that is read of one file, in bytes; nothing that seaworthy reads comes near it.
-const MAX_FILE: u64 = 16 << 20;
 /// How long one Engine API answer to a question may take.
 const ENGINE_DEADLINE: Duration = Duration::from_secs(5);
 /// How long the Engine API may take over a change; starting a container pulls nothing but may wait for a volume.
@@ -98,7 +97,7 @@ impl Host for LiveHost {
             SFlag::S_IFSOCK => FileKind::Socket,
             _ => FileKind::Other,
         };
-        Ok(to_stat(&raw, kind))
+        Ok(to_stat(&raw, kind, immutable(&fd)?))
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
@@ -206,6 +205,11 @@ impl HostMut for LiveHost {
         xattr::set_deref(proc_path(&held), name, value)
     }
 
+    fn remove_xattr(&mut self, path: &Path, name: &str) -> io::Result<()> {
+        let held = self.root.parent(path)?.hold_object()?;
+        xattr::remove_deref(proc_path(&held), name)
+    }
+
     fn sync(&mut self, path: &Path) -> io::Result<()> {
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
         let stat = fstat(&self.hold(path)?)?;
@@ -284,13 +288,20 @@ fn exact_mode(path: &Path, mode: u32) -> io::Result<Mode> {
     Mode::from_bits(mode).ok_or_else(|| invalid(path, &format!("{mode:o} is not a mode")))
 }
 
-fn to_stat(raw: &FileStat, kind: FileKind) -> Stat {
+/// Whether `chattr +i` or `+a` is set. `stat` does not say, and a file system without such flags answers no.
+fn immutable(held: &OwnedFd) -> io::Result<bool> {
+    let attributes = statx(held, "", rustix::fs::AtFlags::EMPTY_PATH, StatxFlags::empty())?.stx_attributes;
+    Ok(attributes.intersects(StatxAttributes::IMMUTABLE | StatxAttributes::APPEND))
+}
+
+fn to_stat(raw: &FileStat, kind: FileKind, immutable: bool) -> Stat {
     Stat {
         kind,
         mode: raw.st_mode & 0o7777,
         uid: raw.st_uid,
         gid: raw.st_gid,
         nlink: raw.st_nlink,
+        immutable,
         size: u64::try_from(raw.st_size).unwrap_or(0),
         mtime: raw.st_mtime,
         dev: format!("{}:{}", major(raw.st_dev), minor(raw.st_dev)),

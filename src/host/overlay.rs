@@ -91,6 +91,7 @@ impl<'a> Overlay<'a> {
             uid: *uid,
             gid: *gid,
             nlink: if *dir { 2 } else { 1 },
+            immutable: false,
             size: content.as_ref().map_or(0, |content| content.len() as u64),
             mtime: self.base.now() + 1,
             dev,

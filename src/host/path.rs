@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Component, Path, PathBuf};
+use std::string::FromUtf8Error;
 
 use super::seam::{FileKind, Host, Stat};
 
@@ -45,12 +46,24 @@ pub fn stat_follow(host: &dyn Host, path: &Path) -> io::Result<(PathBuf, Stat)> 
 /// A whole file as text.
 ///
 /// # Errors
-/// The host's; [`io::ErrorKind::InvalidData`] when it is not UTF-8.
+/// The host's; [`io::ErrorKind::InvalidData`] when it is not UTF-8. Neither names the path.
 pub fn read_text(host: &dyn Host, path: &Path) -> io::Result<String> {
-    String::from_utf8(host.read(path)?).map_err(|e| {
-        let message = format!("{}: not UTF-8 at byte {}", path.display(), e.utf8_error().valid_up_to());
-        io::Error::new(io::ErrorKind::InvalidData, message)
-    })
+    String::from_utf8(host.read(path)?)
+        .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, format!("line {} is not UTF-8", not_utf8(&e))))
+}
+
+/// The first line that is not UTF-8, from 1.
+pub fn not_utf8(error: &FromUtf8Error) -> usize {
+    error.as_bytes()[..error.utf8_error().valid_up_to()].split(|byte| *byte == b'\n').count()
+}
+
+/// A whole file as text, with replacement characters where it is not UTF-8: for files in which that spoils a line and
+/// not the whole.
+///
+/// # Errors
+/// The host's.
+pub fn read_lossy(host: &dyn Host, path: &Path) -> io::Result<String> {
+    host.read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Where a symlink points; `None` for everything else.

@@ -169,7 +169,17 @@ impl Host for RecordedHost {
 }
 
 fn implied_dir() -> Stat {
-    Stat { kind: FileKind::Dir, mode: 0o755, uid: 0, gid: 0, nlink: 2, size: 4096, mtime: 0, dev: "8:1".into() }
+    Stat {
+        kind: FileKind::Dir,
+        mode: 0o755,
+        uid: 0,
+        gid: 0,
+        nlink: 2,
+        immutable: false,
+        size: 4096,
+        mtime: 0,
+        dev: "8:1".into(),
+    }
 }
 
 fn gone(path: &Path) -> io::Error {

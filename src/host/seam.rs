@@ -9,6 +9,9 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// The most that is read of one file, in bytes; nothing that seaworthy reads comes near it.
+pub const MAX_FILE: u64 = 16 << 20;
+
 /// What kind of thing a path names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -38,6 +41,9 @@ pub struct Stat {
     pub gid: u32,
     /// Hard links; more than one refuses a replacing write.
     pub nlink: u64,
+    /// The file system lets nobody change it, root neither: `chattr +i` or `+a` (in a directory: its entries).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub immutable: bool,
     /// Size in bytes.
     pub size: u64,
     /// Modification time, seconds since the epoch. A rename of a new file over it counts as a modification.
@@ -247,6 +253,8 @@ pub trait HostMut: Host {
     fn set_mode(&mut self, path: &Path, mode: u32) -> io::Result<()>;
     /// Sets one extended attribute.
     fn set_xattr(&mut self, path: &Path, name: &str, value: &[u8]) -> io::Result<()>;
+    /// Removes one extended attribute.
+    fn remove_xattr(&mut self, path: &Path, name: &str) -> io::Result<()>;
     /// `fsync` of a file or directory.
     fn sync(&mut self, path: &Path) -> io::Result<()>;
     /// Renames within one directory, replacing what is there.

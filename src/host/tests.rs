@@ -294,8 +294,5 @@ fn an_overlay_shows_what_will_be() {
 fn text_that_is_not_utf8_is_said_to_be() {
     let dir = sample();
     let error = read_text(&Counting::new(&dir), p("/etc/latin1")).unwrap_err();
-    assert_eq!(
-        (error.kind(), error.to_string().as_str()),
-        (ErrorKind::InvalidData, "/etc/latin1: not UTF-8 at byte 3")
-    );
+    assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::InvalidData, "line 1 is not UTF-8"));
 }

@@ -56,7 +56,7 @@ pub(super) fn assess(inputs: &Inputs<'_>, facts: &Facts, entry: &Entry, gathered
     change.values = keys.iter().filter_map(|key| Some((key.clone(), inputs.policy.value(key)?))).collect();
     let situation = Situation { host: inputs.host, facts, workload: &inputs.facts.workload, change: &change };
     let hazards = hazard::look(&situation, &entry.remediation.hazards);
-    let obstacle = obstacle(inputs, entry, &hazards);
+    let obstacle = obstacle(inputs, entry, &hazards).or_else(|| hazard::in_the_way(&situation));
     Fix { disruption, hazards, obstacle }
 }
 

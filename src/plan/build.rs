@@ -215,7 +215,8 @@ fn add_round(
             // What was written in an earlier round stands; a part of it that cannot be written again is no loss.
             Err(_) if gathered.included.contains(&entry.id) => {}
             Err(failure) => {
-                let evidence = vec![failure.message];
+                let evidence =
+                    vec![std::iter::once(failure.message).chain(failure.causes).collect::<Vec<_>>().join(": ")];
                 let hazard = HazardFound { hazard: Hazard::ForeignOwner, evidence, looked: false };
                 let obstacle = Some("change it by hand".into());
                 gathered.hold(&entry.id, Fix { hazards: vec![hazard], obstacle, ..fix });

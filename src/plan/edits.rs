@@ -56,10 +56,11 @@ pub(super) fn apply(context: &Context<'_>, draft: &mut Draft, entry: &Entry, fin
             }
             Edit::Environment { name, value } => {
                 let file = Path::new("/etc/environment");
-                let old = draft.text(context.base, file)?.unwrap_or_default();
+                let file = path::resolve_new(context.base, file).unwrap_or_else(|_| file.to_owned());
+                let old = draft.text(context.base, &file)?.unwrap_or_default();
                 let new = environment::set(&old, name, value)?;
-                draft.lines(&entry.id, file, &old, &new);
-                draft.write(context.base, &entry.id, file, 0o644, new)?;
+                draft.lines(&entry.id, &file, &old, &new);
+                draft.write(context.base, &entry.id, &file, 0o644, new)?;
             }
             Edit::Auditd => effects.first.extend(auditd(context)),
             Edit::AuditNeverTask => never_task(context, draft, &entry.id)?,

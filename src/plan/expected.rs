@@ -47,6 +47,9 @@ pub(super) fn notes(inputs: &Inputs<'_>, gathered: &Gathered, plan: &Plan, resta
                 .into(),
         );
     }
+    if plan.steps.iter().any(|step| matches!(step.act, Act::LoadAuditRules { .. })) {
+        notes.extend(rules_wait(inputs));
+    }
     let installs = |step: &super::Step| matches!(step.act, Act::Run(Command::Install { .. }));
     if plan.steps.iter().any(installs) {
         notes.push("the package auditd stays installed on rollback".into());
@@ -88,4 +91,16 @@ fn accepted(gathered: &Gathered) -> impl Iterator<Item = String> {
         };
         fix.hazards.iter().map(text).collect::<Vec<_>>()
     })
+}
+
+/// Why audit rules that are written now are not in force yet, where that is known before.
+fn rules_wait(inputs: &Inputs<'_>) -> Option<String> {
+    let audit = &inputs.facts.audit;
+    if audit.enabled == Ok(2) {
+        return Some("the kernel's audit rules are locked until the next reboot: new ones wait for it".into());
+    }
+    let missing = audit.not_loaded().ok()?;
+    let first = missing.first()?;
+    let place = format!("{}:{}", first.file.display(), first.line);
+    Some(format!("{place} does not load, and stops the audit rules behind it: they wait until it is mended"))
 }

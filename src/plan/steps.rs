@@ -121,7 +121,7 @@ fn audit_steps(inputs: &Inputs<'_>, gathered: &Gathered, sorted: &Sorted, steps:
         gathered.waiting.iter().filter(|(c, on)| waits((*c, *on))).map(|(check, _)| check.clone()).collect();
     let here = facts.scope.initial_pid_namespace && !facts.scope.offline;
     // A foreign rule that does not load stops ours behind it: loading again mends nothing.
-    let blocked = foreign_rule_missing(facts);
+    let blocked = facts.audit.not_loaded().is_ok_and(|missing| !missing.is_empty());
     let new: BTreeSet<String> = sorted.audit.iter().flat_map(|p| gathered.draft.targets[p].checks.clone()).collect();
     if !here || (new.is_empty() && (pending.is_empty() || blocked)) {
         return;
@@ -129,14 +129,6 @@ fn audit_steps(inputs: &Inputs<'_>, gathered: &Gathered, sorted: &Sorted, steps:
     let expect = if blocked || facts.audit.enabled == Ok(2) { Vec::new() } else { watches(gathered, facts) };
     let checks: BTreeSet<String> = new.into_iter().chain(pending).collect();
     steps.push(Step { act: Act::LoadAuditRules { expect }, checks: checks.into_iter().collect() });
-}
-
-fn foreign_rule_missing(facts: &Facts) -> bool {
-    let (Ok(files), Ok(kernel)) = (&facts.audit.files, &facts.audit.kernel) else { return false };
-    files.iter().filter(|f| f.file.as_os_str() != OWN_RULES).any(|f| match &f.rule {
-        AuditRule::Watch { path, perm, .. } => !kernel.iter().any(|k| k.covers(path, perm)),
-        AuditRule::Other(_) => false,
-    })
 }
 
 /// The watches of our own file as it will be, `PATH PERM` each; without rules.d what this plan appends to the one file.

@@ -22,6 +22,7 @@ mod hosts_plans;
 mod hosts_root;
 mod hosts_running;
 mod hosts_signals;
+mod hosts_wild;
 mod machine;
 mod terminal;
 mod vm_audit;

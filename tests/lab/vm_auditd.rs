@@ -4,6 +4,7 @@ use crate::machine::Machine;
 use crate::vm_look::{OWN_RULES, files, findings, kernel_rules, open, own_rules, seaworthy};
 
 const AUDIT_ONLY: &str = "--check 'audit.*'";
+const SITE_RULE: &str = "-w /etc/passwd -p aw -k site";
 
 /// Presses Ctrl-C twice while apt is at work. A shell's background ignores SIGINT, which we would too.
 const INTERRUPTED: &str = "mkfifo /root/keys
@@ -68,7 +69,7 @@ fn auditd_that_is_off_is_switched_on_and_disabled_again() {
 fn wants_a_boot(vm: &Machine, args: &str) -> bool {
     let report = vm.ok(&format!("seaworthy {args} --format json"));
     let report: serde_json::Value = serde_json::from_str(&report).expect("a report");
-    report["reboot_required"] == true
+    report["reboot_required"] == true && report.to_string().contains("until the next boot")
 }
 
 #[test]
@@ -77,11 +78,15 @@ fn rules_that_others_stop_wait_and_say_why() {
     vm.write_file("/etc/audit/rules.d/10-site.rules", "# the owner's\n-w /nosuchdir/x/y -p wa -k site\n");
     vm.ok("augenrules --load; true");
     let said = seaworthy(&vm, &format!("apply --yes {AUDIT_ONLY}"));
-    assert!(said.contains("waits"), "{said}");
+    assert!(said.contains("waits") && said.contains("/etc/audit/rules.d/10-site.rules:2 does not load"), "{said}");
     let found = findings(&vm, AUDIT_ONLY);
     let loads = found.iter().find(|f| f["check"] == "audit.rules-load").expect("rules-load");
     assert_eq!(loads["verdict"], "fail");
     assert_eq!(loads["source"], "/etc/audit/rules.d/10-site.rules:2");
+    assert!(
+        loads["actual"].as_str().is_some_and(|a| a.ends_with("10-site.rules:2 (/nosuchdir/x is missing)")),
+        "{loads}"
+    );
     let left = open(&found);
     assert!(
         left.len() > 10 && left.iter().all(|f| f.ends_with(" pending reload") || f.starts_with("audit.rules-load ")),
@@ -89,18 +94,31 @@ fn rules_that_others_stop_wait_and_say_why() {
     );
     seaworthy(&vm, "rollback --yes");
 
-    // the owner mends the rule, and locks all rules until the next boot
-    vm.ok("rm /etc/audit/rules.d/10-site.rules");
-    vm.write_file("/etc/audit/rules.d/99-finalize.rules", "-e 2\n");
-    vm.ok("augenrules --load; auditctl -s | grep -x 'enabled 2'");
+    // a call that no kernel has, below a comment that is not UTF-8
+    vm.ok("printf '# h\\351\\n-a always,exit -F arch=b64 -S nosuch -k calls\\n' >/etc/audit/rules.d/10-site.rules");
+    vm.ok("augenrules --load; true");
+    let found = findings(&vm, "--check audit.rules-load");
+    assert_eq!(
+        (&found[0]["verdict"], &found[0]["source"]),
+        (&"fail".into(), &"/etc/audit/rules.d/10-site.rules:2".into())
+    );
+
+    // the owner mends the rule but for the end of its line, which nothing of theirs follows, and locks all rules until
+    // the next boot
+    vm.ok(
+        "rm /etc/audit/rules.d/audit.rules; printf -- '-w /etc/passwd -p wa -k site' >/etc/audit/rules.d/10-site.rules",
+    );
+    vm.ok("augenrules --load; auditctl -e 2; auditctl -s | grep -x 'enabled 2'");
     assert!(wants_a_boot(&vm, &format!("apply --yes {AUDIT_ONLY}")));
-    assert_eq!(kernel_rules(&vm), Vec::<String>::new());
+    assert_eq!(kernel_rules(&vm), [SITE_RULE]);
+    vm.write_file("/etc/audit/rules.d/99-finalize.rules", "-e 2\n");
     let left = open(&findings(&vm, AUDIT_ONLY));
     assert!(left.len() > 10 && left.iter().all(|f| f.ends_with(" pending reboot")), "{left:#?}");
     vm.reboot();
     assert_eq!(open(&findings(&vm, AUDIT_ONLY)), Vec::<String>::new());
-    let own = own_rules(&vm);
+    let all = [vec![SITE_RULE.to_owned()], own_rules(&vm)].concat();
+    assert_eq!(kernel_rules(&vm), all);
     assert!(wants_a_boot(&vm, "rollback --yes"));
-    assert_eq!(kernel_rules(&vm), own, "locked rules stay until then");
+    assert_eq!(kernel_rules(&vm), all, "locked rules stay until then");
     assert_eq!(vm.sh(&format!("test -e {OWN_RULES}")).status, 1);
 }

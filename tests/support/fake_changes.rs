@@ -53,6 +53,13 @@ impl FakeHost {
         if parent.is_some_and(|node| node.stat.kind == FileKind::Dir) { Ok(()) } else { Err(not_found()) }
     }
 
+    /// The ACL that a new file gets from its directory.
+    fn inherited(&self, path: &Path) -> Vec<(String, Vec<u8>)> {
+        let parent = path.parent().and_then(|parent| self.files.get(parent));
+        let default = parent.and_then(|node| node.xattrs.iter().find(|(name, _)| name == "system.posix_acl_default"));
+        default.map(|(_, acl)| ("system.posix_acl_access".to_owned(), acl.clone())).into_iter().collect()
+    }
+
     fn load_rules(&mut self) -> i32 {
         let dir = PathBuf::from("/etc/audit/rules.d");
         let names = self.list(&dir).unwrap_or_default();
@@ -129,7 +136,8 @@ impl HostMut for FakeHost {
             return Err(Error::from(ErrorKind::AlreadyExists));
         }
         let stat = Stat { mtime: self.clock / 1000, dev: self.device(path), ..stat(FileKind::File, 0o600) };
-        self.files.insert(path.into(), FakeNode { stat, bytes: Vec::new(), xattrs: Vec::new() });
+        let xattrs = self.inherited(path);
+        self.files.insert(path.into(), FakeNode { stat, bytes: Vec::new(), xattrs });
         Ok(())
     }
 
@@ -172,6 +180,12 @@ impl HostMut for FakeHost {
         let node = self.get(path)?;
         node.xattrs.retain(|(have, _)| have != name);
         node.xattrs.push((name.into(), value.to_vec()));
+        Ok(())
+    }
+
+    fn remove_xattr(&mut self, path: &Path, name: &str) -> Result<()> {
+        self.op()?;
+        self.get(path)?.xattrs.retain(|(have, _)| have != name);
         Ok(())
     }
 

@@ -87,7 +87,7 @@ pub(crate) struct FakeHost {
 }
 
 pub(super) fn stat(kind: FileKind, mode: u32) -> Stat {
-    Stat { kind, mode, uid: 0, gid: 0, nlink: 1, size: 0, mtime: 0, dev: "8:1".into() }
+    Stat { kind, mode, uid: 0, gid: 0, nlink: 1, immutable: false, size: 0, mtime: 0, dev: "8:1".into() }
 }
 
 pub(super) fn not_found() -> Error {

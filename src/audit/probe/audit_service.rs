@@ -1,7 +1,6 @@
 //! auditd itself, and whether other people's rules load.
 
 use crate::audit::finding::{PendingOn, Verdict};
-use crate::facts::audit_rules::OWN_RULES;
 use crate::facts::{AuditRule, Facts};
 
 use super::{Outcome, audit_watch};
@@ -77,21 +76,16 @@ pub(super) fn rules_load(facts: &Facts) -> Outcome {
     if facts.scope.offline || matches!(facts.audit.version, Ok(None)) {
         return Outcome::not_applicable(subject, "no audit runs here").expected(expected);
     }
-    let (files, kernel) = match (&facts.audit.files, &facts.audit.kernel) {
-        (Ok(files), Ok(kernel)) => (files, kernel),
-        (Err(why), _) | (_, Err(why)) => return Outcome::unknown(subject, why).expected(expected),
+    let missing = match facts.audit.not_loaded() {
+        Ok(missing) => missing,
+        Err(why) => return Outcome::unknown(subject, &why).expected(expected),
     };
-    let foreign = files.iter().filter(|f| f.file.as_os_str() != OWN_RULES);
-    let missing = foreign.filter(|f| {
-        matches!(&f.rule, AuditRule::Watch { path, perm, .. }
-        if !kernel.iter().any(|k| k.covers(path, perm)))
-    });
-    let missing: Vec<_> = missing.collect();
     let outcome = |verdict| Outcome::new(subject, verdict).expected(expected);
-    match missing.first() {
-        None => outcome(Verdict::Pass).actual("all watches are in the kernel").source("auditctl -l"),
-        Some(first) => outcome(Verdict::Fail)
-            .actual(format!("not in the kernel: `{}`, and {} more", first.text, missing.len() - 1))
-            .source(format!("{}:{}", first.file.display(), first.line)),
-    }
+    let Some(first) = missing.first() else {
+        return outcome(Verdict::Pass).actual("all watches are in the kernel").source("auditctl -l");
+    };
+    let place = format!("{}:{}", first.file.display(), first.line);
+    let why = first.trouble.as_ref().map(|trouble| format!(" ({trouble})")).unwrap_or_default();
+    let more = if missing.len() > 1 { format!(", and {} more", missing.len() - 1) } else { String::new() };
+    outcome(Verdict::Fail).actual(format!("not in the kernel: `{}` in {place}{why}{more}", first.text)).source(place)
 }

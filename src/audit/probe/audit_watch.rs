@@ -96,7 +96,8 @@ mod tests {
         facts.objects.insert(object.clone(), Ok(vec![located]));
         let text = "-w /usr/sbin/dockerd -p wa";
         let rule = parse_list(text).remove(0);
-        let filed = FiledRule { file: "/etc/audit/rules.d/a.rules".into(), line: 1, rule, text: text.into() };
+        let filed =
+            FiledRule { file: "/etc/audit/rules.d/a.rules".into(), line: 1, rule, text: text.into(), trouble: None };
         facts.audit.version = Ok(Some(version("3.0.9")));
         facts.audit.enabled = Ok(enabled);
         facts.audit.files = Ok(vec![filed]);

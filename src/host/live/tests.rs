@@ -178,6 +178,9 @@ fn extended_attributes_come_back() {
     }
     assert!(host.xattrs(p("/f")).unwrap().contains(&("user.seaworthy".into(), b"a\0b".to_vec())));
     assert!(host.xattrs(p("/l")).unwrap().iter().all(|(name, _)| name != "user.seaworthy"));
+    assert_eq!(host.remove_xattr(p("/l"), "user.seaworthy").unwrap_err().kind(), ErrorKind::InvalidInput);
+    host.remove_xattr(p("/f"), "user.seaworthy").unwrap();
+    assert!(host.xattrs(p("/f")).unwrap().iter().all(|(name, _)| name != "user.seaworthy"));
 }
 
 #[test]

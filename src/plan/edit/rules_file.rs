@@ -15,7 +15,8 @@ pub const PLAIN_PATH: &str = "/etc/audit/audit.rules";
 /// Our tmpfiles.d file.
 pub const TMPFILES_PATH: &str = "/etc/tmpfiles.d/seaworthy-docker.conf";
 
-const RULES_HEADER: &str = "\
+/// Begins with a line end: augenrules joins the files as they are, and the one before may lack its last.
+const RULES_HEADER: &str = "
 # Written by seaworthy: what Docker is made of, watched for writes and changed attributes.
 # `seaworthy rollback` takes it back.
 ";
@@ -177,7 +178,8 @@ mod tests {
             format!("{RULES_HEADER}-w /usr/bin/dockerd -p wa -k docker\n-w /etc/docker -p wa -k docker\n")
         );
         assert_eq!(add_watches(Some(&text), &[("/etc/docker/", "w")]).unwrap(), text);
-        assert!(text.lines().all(|line| line.starts_with('#') || line.starts_with("-w ")));
+        assert!(text.lines().all(|line| line.is_empty() || line.starts_with('#') || line.starts_with("-w ")));
+        assert!(text.starts_with('\n'), "the file before may lack its last line end");
     }
 
     #[test]

@@ -1,15 +1,14 @@
 //! Files that something else keeps: what is written there is lost, or is not ours to write.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use super::fixed::{LARGEST_TEXT, Mount, fixed, mounts};
 use super::{Evidence, Situation};
 use crate::catalog::Edit;
-use crate::facts::{Install, Known, Unknown};
+use crate::facts::Install;
 use crate::host::{FileKind, Host, Stat, path};
 
-/// Read-only trees that a package or image manager fills.
-const STORES: [&str; 4] = ["/nix/store", "/gnu/store", "/ostree", "/sysroot/ostree"];
 /// `ID` of systems whose configuration comes from elsewhere: a written file is put back, or vanishes at an update.
 const IMMUTABLE: [&str; 12] = [
     "nixos",
@@ -38,8 +37,6 @@ const CLAIMS: [&str; 8] = [
 ];
 /// A claim stands at the top.
 const HEADER_LINES: usize = 20;
-/// Nothing with a claim at its top is larger, in bytes.
-const LARGEST_TEXT: u64 = 1 << 20;
 
 /// Looks at the host as a whole, then at each file.
 pub(super) fn foreign_owner(subject: &Situation, evidence: &mut Evidence) {
@@ -70,7 +67,7 @@ fn whole_host(subject: &Situation, evidence: &mut Evidence) {
         evidence.name(format!("{}: files come from its image or configuration", scope.os_name));
     }
     match subject.host.stat(Path::new("/run/ostree-booted")) {
-        Ok(_) => evidence.name("the system is an ostree image"),
+        Ok(_) => evidence.name("the system is an ostree image: what is in it comes from its build"),
         Err(error) if absent(&error) => {}
         Err(error) => evidence.blind(format!("/run/ostree-booted: {error}")),
     }
@@ -101,14 +98,7 @@ fn generated_rules(subject: &Situation, evidence: &mut Evidence) {
 
 fn file(subject: &Situation, path: &Path, real: &Path, mounts: &[Mount], evidence: &mut Evidence) {
     let host = subject.host;
-    // Owner and mode change in place, on all names of a file at once.
-    let edits = &subject.change.edits;
-    let replaces = edits.is_empty() || edits.iter().any(|edit| !matches!(edit, Edit::FileAccess { .. }));
     let shown = path.display();
-    if let Some(store) = STORES.iter().find(|store| real.starts_with(store)) {
-        evidence.name(format!("{shown}: a link into {store}"));
-        return;
-    }
     let stat = match host.stat(real) {
         Ok(stat) => Some(stat),
         Err(error) if absent(&error) => None,
@@ -117,6 +107,10 @@ fn file(subject: &Situation, path: &Path, real: &Path, mounts: &[Mount], evidenc
             return;
         }
     };
+    if let Some(fixed) = fixed(subject, path, real, stat.as_ref(), mounts) {
+        evidence.name(fixed.why);
+        return;
+    }
     mounted(subject, path, real, stat.as_ref(), mounts, evidence);
     let Some(stat) = stat else { return };
     let is_link = host.stat(path).is_ok_and(|stat| matches!(stat.kind, FileKind::Symlink(_)));
@@ -124,13 +118,7 @@ fn file(subject: &Situation, path: &Path, real: &Path, mounts: &[Mount], evidenc
         // A link is followed only to what root alone can replace.
         evidence.name(format!("{shown}: a link to {}, which belongs to user {}", real.display(), stat.uid));
     }
-    if stat.kind != FileKind::File {
-        return;
-    }
-    if stat.nlink > 1 && replaces {
-        evidence.name(format!("{shown}: has {} names (hard links); a new file would take only one", stat.nlink));
-    }
-    if can_have_comments(real) && stat.size <= LARGEST_TEXT {
+    if stat.kind == FileKind::File && can_have_comments(real) && stat.size <= LARGEST_TEXT {
         header(host, path, real, evidence);
     }
 }
@@ -138,17 +126,10 @@ fn file(subject: &Situation, path: &Path, real: &Path, mounts: &[Mount], evidenc
 /// What the file system below it says.
 fn mounted(s: &Situation, path: &Path, real: &Path, stat: Option<&Stat>, mounts: &[Mount], evidence: &mut Evidence) {
     let shown = path.display();
-    // The last of several mounts on one point is the one that is seen, and the one that `max_by_key` takes.
-    let Some(mount) = mounts.iter().filter(|m| real.starts_with(&m.point)).max_by_key(|m| m.point.components().count())
-    else {
-        return;
-    };
+    let Some(mount) = Mount::of(mounts, real) else { return };
     if mount.point == real && stat.is_some_and(|stat| stat.kind == FileKind::File) {
-        evidence.name(format!("{shown}: a bind mount, which cannot be replaced"));
+        evidence.name(format!("{shown}: a bind mount of a file that is kept elsewhere"));
         return;
-    }
-    if mount.read_only {
-        evidence.name(format!("{shown}: its file system {} is read-only", mount.point.display()));
     }
     // What lives in /run is made anew at each boot anyway.
     let volatile_by_design = ["/run", "/dev", "/proc", "/sys", "/tmp"].iter().any(|top| real.starts_with(top));
@@ -189,67 +170,6 @@ fn has_words(line: &str, words: &str) -> bool {
     let outside = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
     line.match_indices(words)
         .any(|(at, _)| outside(line[..at].chars().next_back()) && outside(line[at + words.len()..].chars().next()))
-}
-
-/// One line of mountinfo.
-#[derive(Clone, Debug)]
-struct Mount {
-    point: PathBuf,
-    kind: String,
-    read_only: bool,
-    options: String,
-}
-
-impl Mount {
-    fn vanishes(&self, all: &[Mount], outermost: bool) -> bool {
-        match self.kind.as_str() {
-            "tmpfs" | "ramfs" => true,
-            // An overlay is as lasting as its upper directory, whose path is that of whoever mounted it: in a
-            // container it is one of the host, and says nothing.
-            "overlay" => {
-                let upper = self.options.split(',').find_map(|option| option.strip_prefix("upperdir="));
-                let below = upper.and_then(|upper| {
-                    all.iter()
-                        .filter(|m| Path::new(upper).starts_with(&m.point))
-                        .max_by_key(|m| m.point.components().count())
-                });
-                outermost && below.is_some_and(|mount| ["tmpfs", "ramfs"].contains(&mount.kind.as_str()))
-                    || self.point.starts_with("/etc")
-            }
-            _ => false,
-        }
-    }
-}
-
-fn mounts(host: &dyn Host) -> Known<Vec<Mount>> {
-    if host.offline() {
-        // An image that does not run has nothing mounted in it.
-        return Ok(Vec::new());
-    }
-    let path = "/proc/self/mountinfo";
-    let bytes = host.read(Path::new(path)).map_err(|error| Unknown(format!("{path}: {error}")))?;
-    Ok(String::from_utf8_lossy(&bytes).lines().filter_map(mount).collect())
-}
-
-fn mount(line: &str) -> Option<Mount> {
-    let (before, after) = line.split_once(" - ")?;
-    let before: Vec<&str> = before.split(' ').collect();
-    let mut after = after.split(' ');
-    let (kind, _source, options) = (after.next()?, after.next()?, after.next().unwrap_or_default());
-    let read_only = |options: &str| options.split(',').any(|option| option == "ro");
-    Some(Mount {
-        // The kernel writes space, tab, newline and backslash in octal.
-        point: before
-            .get(4)?
-            .replace("\\040", " ")
-            .replace("\\011", "\t")
-            .replace("\\012", "\n")
-            .replace("\\134", "\\")
-            .into(),
-        kind: kind.to_owned(),
-        read_only: read_only(before.get(5)?) || read_only(options),
-        options: options.to_owned(),
-    })
 }
 
 fn absent(error: &io::Error) -> bool {

@@ -7,6 +7,7 @@ mod access;
 mod change;
 mod client;
 mod command;
+mod fixed;
 mod foreign;
 mod ids;
 mod remap;
@@ -26,6 +27,7 @@ use crate::host::Host;
 use crate::text::clean;
 
 pub use change::Change;
+pub(super) use fixed::in_the_way;
 
 /// What a detector says.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,3 +1,4 @@
+use super::super::fixed::LARGEST_TEXT;
 use super::*;
 use crate::facts::{AuditRule, FiledRule, Install};
 use crate::host::{FileKind, Stat};
@@ -17,6 +18,52 @@ fn on(path: &str, build: impl FnOnce(FakeHost) -> FakeHost) -> Detection {
     let mut case = writes(path);
     case.host = build(case.host);
     case.detect(Hazard::ForeignOwner)
+}
+
+/// What is said when the change writes this file, and what has to be done first.
+fn blocked(path: &str, build: impl FnOnce(FakeHost) -> FakeHost) -> (String, Option<String>) {
+    let mut case = writes(path);
+    case.host = build(case.host);
+    let Detection::Found(names) = case.detect(Hazard::ForeignOwner) else { panic!("nothing found") };
+    (names.join(", "), in_the_way(&case.situation()))
+}
+
+#[test]
+fn what_nobody_can_change_says_what_comes_first() {
+    let of = |stat: Stat| blocked(JSON, |host| host.node(JSON, stat));
+    let plain = testing::stat(FileKind::File);
+    let owned = |why: &str, first: &str| (format!("/etc/docker/daemon.json{why}"), Some(first.to_owned()));
+    assert_eq!(
+        of(Stat { nlink: 3, ..plain.clone() }),
+        owned(
+            ": has 3 names (hard links); a new file would take only one",
+            "leave /etc/docker/daemon.json one name first, `find / -xdev -samefile /etc/docker/daemon.json` lists them"
+        )
+    );
+    assert_eq!(
+        of(Stat { immutable: true, ..plain.clone() }),
+        owned(": immutable, for root too", "run `chattr -i -a /etc/docker/daemon.json` first")
+    );
+    assert_eq!(
+        of(Stat { size: LARGEST_TEXT + 1, ..plain }),
+        owned(": 1048577 bytes, and nothing over 1 MiB is edited", "change /etc/docker/daemon.json by hand")
+    );
+    let dir = Stat { immutable: true, ..testing::stat(FileKind::Dir) };
+    assert_eq!(
+        blocked(JSON, |host| host.node("/etc/docker", dir)),
+        owned(": /etc/docker is immutable, for root too", "run `chattr -i -a /etc/docker` first")
+    );
+    let mount = "40 22 8:1 /srv/x /etc/docker/daemon.json rw - ext4 /dev/vda1 rw\n";
+    let bound = |host: FakeHost| host.file("/proc/self/mountinfo", &format!("{ROOT}{mount}")).file(JSON, "{}");
+    assert_eq!(blocked(JSON, bound).1.as_deref(), Some("unmount /etc/docker/daemon.json first"));
+    let read_only = |host: FakeHost| host.file("/proc/self/mountinfo", "22 1 8:1 / / ro - ext4 /dev/vda1 ro\n");
+    assert_eq!(blocked(JSON, read_only).1.as_deref(), Some("make / writable first"));
+    let inside = "/nix/store/abc-daemon.json";
+    assert_eq!(
+        blocked(inside, |host| host.file(inside, "{}")),
+        (format!("{inside}: lies in /nix/store"), Some("change what /nix/store is filled from".into()))
+    );
+    assert_eq!(in_the_way(&writes(JSON).situation()), None);
 }
 
 fn mounted(path: &str, line: &str) -> Detection {
@@ -86,6 +133,15 @@ fn hard_links_matter_where_a_file_is_replaced() {
         mode: Some("0644".into()),
     });
     assert_eq!(case.detect(Hazard::ForeignOwner), Detection::Absent);
+    // Nor does a mount; but it is a file of someone else's then.
+    let mount = format!("{ROOT}40 22 8:1 /srv/x {JSON} rw - ext4 /dev/vda1 rw\n");
+    case.host = case.host.file("/proc/self/mountinfo", &mount);
+    let kept = "/etc/docker/daemon.json: a bind mount of a file that is kept elsewhere";
+    assert_eq!((case.detect(Hazard::ForeignOwner), in_the_way(&case.situation())), (found(&[kept]), None));
+    // What is immutable keeps its mode as well.
+    let fixed = Stat { immutable: true, ..testing::stat(FileKind::File) };
+    case.host = case.host.node(JSON, fixed);
+    assert!(in_the_way(&case.situation()).is_some());
 }
 
 #[test]
@@ -110,7 +166,7 @@ fn hosts_that_keep_all_their_files() {
         case.detect(Hazard::ForeignOwner),
         found(&[
             "NixOS 25.05: files come from its image or configuration",
-            "the system is an ostree image",
+            "the system is an ostree image: what is in it comes from its build",
             "docker is a snap: its files are replaced at each refresh",
             "puppet.service is active"
         ])
@@ -146,6 +202,7 @@ fn audit_rules_that_augenrules_would_lose() {
         line,
         rule: AuditRule::Other("-a always,exit -S mount".into()),
         text: "-a always,exit -S mount".into(),
+        trouble: None,
     };
     case.facts.audit.strays = Ok(vec![stray(4), stray(7)]);
     assert_eq!(case.detect(Hazard::ForeignOwner), Detection::Absent, "nothing loads the rules");
