@@ -35,7 +35,7 @@ impl Machine {
         Self::start("vm", &[suite], Some(turn()))
     }
 
-    /// The same, with time that passes by what it computes: slower, but busy neighbours make nothing late.
+    /// The same, where time passes by what it computes until it boots anew: busy neighbours make nothing late.
     pub(crate) fn steady_vm(suite: &str) -> Self {
         Self::start("vm", &["-s", suite], Some(turn()))
     }

@@ -104,7 +104,7 @@ fn check(disk: &Machine, [before, after]: [&Then; 2], boot: Option<&str>, line: 
     let (record, state) = found(disk, before, after);
     line.extend([record, state.clone()]);
     let stands = matches!(state.as_str(), "unfinished" | "committed");
-    let undo = if stands { "$seaworthy rollback --root . --yes -q" } else { "true" };
+    let undo = if stands { "$seaworthy rollback --root . --yes -q >/dev/null" } else { "true" };
     let mended = disk.offline(&format!("{undo} && {}", etc()));
     well(&mended);
     assert_same(&before.disk, &lines(&mended.stdout));

@@ -63,9 +63,11 @@ impl Table {
         let seed = seed.or(number("SEAWORTHY_SEED")).unwrap_or_else(clock) % (1 << 32);
         let lines = text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect();
         let table = Self { seed, count: count.unwrap_or(2), lines, file };
+        let head = format!("# seed {seed}\n# number\tcut\tseconds\tlast record\tfound\tmended\twhere\tresult");
         if text.is_empty() {
-            table.write(&format!("# seed {seed}\n# number\tcut\tseconds\tlast record\tfound\tmended\twhere\tresult"));
+            table.write(&head);
         }
+        say(&head);
         table
     }
 
@@ -91,6 +93,7 @@ impl Table {
     pub(crate) fn add(&mut self, cut: &[String], result: &str) {
         let line = format!("{}\t{result}", cut.join("\t"));
         self.write(&line);
+        say(&line);
         self.lines.push(line);
     }
 
@@ -109,14 +112,17 @@ impl Table {
         format!("FAILED, its disk is {}", kept.display())
     }
 
-    /// To the table, and to whoever watches.
     fn write(&self, line: &str) {
         if let Some(file) = &self.file {
             let mut file = fs::File::options().create(true).append(true).open(file).expect("the table opens");
             writeln!(file, "{line}").expect("the table is written");
         }
-        writeln!(std::io::stderr(), "{line}").expect("stderr");
     }
+}
+
+/// To whoever watches, also while a test's own output is held back.
+fn say(line: &str) {
+    writeln!(std::io::stderr(), "{line}").expect("stderr is there");
 }
 
 /// Outside the checkout, beside the images that the disks are layers of.
