@@ -2,8 +2,16 @@
 
 #[path = "apply/faults.rs"]
 mod faults;
+#[path = "apply/faults_errors.rs"]
+mod faults_errors;
+#[path = "apply/faults_killed.rs"]
+mod faults_killed;
+#[path = "apply/faults_power.rs"]
+mod faults_power;
 #[path = "apply/rollback.rs"]
 mod rollback;
+#[path = "apply/scenes.rs"]
+mod scenes;
 mod support;
 
 use std::path::Path;

@@ -10,11 +10,12 @@ use super::image::Image;
 use super::io::At;
 use super::journal::{Journal, Op, Record};
 use super::partial;
-use super::service::DOCKER;
+use super::prepare::about_content;
+use super::service::{self, DOCKER};
 use super::store::{Run, Store};
 use crate::error::{Failure, Kind, Result};
 use crate::host::{Command, FileKind, Host};
-use crate::plan::{Act, FileChange, FileState, Plan};
+use crate::plan::{Act, FileChange, FileState, Plan, Step};
 
 /// What a rollback would do.
 #[derive(Clone, Debug)]
@@ -110,12 +111,45 @@ pub(super) fn draft(
             _ => {}
         }
     }
+    let written = |act: &dyn Fn(&Act) -> bool| {
+        concerns(act) && plan.steps.iter().any(|step| act(&step.act) && wrote_for(journal, plan, step))
+    };
+    if written(&|act| matches!(act, Act::LoadAuditRules { .. })) {
+        // A boot loads them as well.
+        draft.audit = Some(partial::watches(plan, check));
+    }
+    if started_since(host, journal) {
+        draft.daemon_reload |= written(&|act| *act == Act::DaemonReload);
+        // Without daemon.json in our hands a restart may cost containers.
+        if draft.goals.iter().any(|goal| plan.target.config.as_ref() == Some(&goal.path)) {
+            draft.needs.restart |= written(&|act| matches!(act, Act::RestartDocker));
+            draft.needs.reload |= concerns(&|act| matches!(act, Act::LiveRestoreFirst(_)));
+        }
+    }
     draft.describe(host, journal, plan);
     draft.finished = matches!(state(&journal.records), State::Committed | State::Unconfirmed { .. });
     if draft.finished {
         draft.held = hazards(host, plan, &draft.goals, draft.needs.restart);
     }
     Ok(draft)
+}
+
+/// Whether docker.service was started since the run began, be it by a boot: what the run had written is in force then,
+/// also where the run itself did not come to that.
+fn started_since(host: &dyn Host, journal: &Journal) -> bool {
+    let Some(before) = journal.before().filter(|before| before.active == "active") else { return false };
+    let now = service::unit(host, DOCKER).unwrap_or_default();
+    now.active == "active" && before.process.0 != 0 && before.process != now.process
+}
+
+/// Whether the run began to write a file for what this step puts in force.
+fn wrote_for(journal: &Journal, plan: &Plan, step: &Step) -> bool {
+    let files = plan.steps.iter().filter(|other| other.checks.iter().any(|check| step.checks.contains(check)));
+    let mut paths = files.filter_map(|other| match &other.act {
+        Act::File(change) if about_content(change) => Some(&change.path),
+        _ => None,
+    });
+    paths.any(|path| journal.begun().any(|op| matches!(op, Op::Path { path: begun, .. } if begun == path)))
 }
 
 impl RollbackPlan {

@@ -186,6 +186,13 @@ impl FakeDocker {
         self.pid = 0;
     }
 
+    /// The host goes down, with all that runs on it.
+    pub(super) fn power_off(&mut self) {
+        self.kill_all();
+        self.reset_failed();
+        (self.active, self.pid) = ("inactive".into(), 0);
+    }
+
     pub(crate) fn start(&mut self, now: i64, text: Option<&[u8]>) {
         self.starts.retain(|at| now - at < 60_000);
         self.starts.push(now);
