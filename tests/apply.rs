@@ -23,8 +23,8 @@ use seaworthy::plan::{Act, FileState};
 
 use crate::support::fake_host::FakeHost;
 use crate::support::world::{
-    AFTER, BEFORE, CONFIG, RULES, With, busy, change, config_change, host, node, of, pids, plan, present, run,
-    run_with, step, undo,
+    AFTER, BEFORE, CONFIG, RULES, With, assert_as_before, busy, change, config_change, host, node, of, pids, plan,
+    present, run, run_with, step, undo,
 };
 
 #[test]
@@ -294,4 +294,30 @@ fn containers_that_a_failed_run_lost_run_again() {
     let error = run(&mut host, &plan).unwrap_err();
     assert!(error.message.contains("containers are not as before"), "{error:?}");
     assert!(pids(&host).iter().all(|pid| *pid != 0), "{:?}", host.docker.containers);
+}
+
+#[test]
+fn a_start_that_hangs_is_given_up_after_its_deadline() {
+    let mut host = busy();
+    host.docker.hangs_on = Some("icc");
+    let began = host.clock;
+    let error = run(&mut host, &plan()).unwrap_err();
+    assert_eq!(error.kind, Kind::RolledBack, "{error:?}");
+    assert!(error.message.contains("is not healthy 90 s after the restart: docker.service is activating"), "{error:?}");
+    let passed = (host.clock - began) / 1000;
+    assert!((95..130).contains(&passed), "{passed} s");
+    assert_as_before(&mut host, &busy(), "a hanging start");
+}
+
+/// dockerd makes its networks before it listens, so nobody waits for one: the window is enough.
+#[test]
+fn a_daemon_without_its_network_is_taken_back_at_once() {
+    let mut host = busy();
+    host.docker.loses_bridge_on = Some("icc");
+    let began = host.clock;
+    let error = run(&mut host, &plan()).unwrap_err();
+    assert_eq!((error.kind, error.causes), (Kind::RolledBack, vec!["network bridge is missing".to_owned()]));
+    let passed = (host.clock - began) / 1000;
+    assert!(passed < 60, "{passed} s");
+    assert_as_before(&mut host, &busy(), "a lost network");
 }

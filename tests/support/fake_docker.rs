@@ -97,6 +97,10 @@ pub(crate) struct FakeDocker {
     /// The bridge keeps its setting while a container runs.
     pub(crate) icc: bool,
     pub(crate) swarm: bool,
+    /// A start with this key set hangs for ever: systemd has no timeout for it.
+    pub(crate) hangs_on: Option<&'static str>,
+    /// A start with this key set comes back without the network `bridge`.
+    pub(crate) loses_bridge_on: Option<&'static str>,
     /// Start times in ms since the last reset-failed: the fourth within 60 s is refused.
     starts: Vec<i64>,
     next_pid: i64,
@@ -119,6 +123,8 @@ impl Default for FakeDocker {
             containers: Vec::new(),
             icc: true,
             swarm: false,
+            hangs_on: None,
+            loses_bridge_on: None,
             starts: Vec::new(),
             next_pid: 4000,
             major: 26,
@@ -177,6 +183,9 @@ impl FakeDocker {
 
     pub(crate) fn stop(&mut self) {
         if self.active != "active" {
+            if self.active == "activating" {
+                (self.active, self.pid) = ("inactive".into(), 0);
+            }
             return;
         }
         if !self.live_restore() {
@@ -203,6 +212,11 @@ impl FakeDocker {
             (off("icc") && off("iptables")) || (self.swarm && on("live-restore"))
         };
         match config {
+            Ok(config) if self.hangs_on.is_some_and(|key| config.contains_key(key)) => {
+                self.active = "activating".into();
+                self.pid = u32::try_from(self.pid()).unwrap_or(1);
+                return;
+            }
             Ok(config) if self.starts.len() <= 3 && !fatal(&config) => self.config = config,
             _ => {
                 self.active = "failed".into();
@@ -260,6 +274,9 @@ impl FakeDocker {
         match path {
             "/info" => self.info(&mut base),
             "/version" => base["Os"] = "linux".into(),
+            "/networks" if self.loses_bridge_on.is_some_and(|key| self.config.contains_key(key)) => {
+                return Some(json!([{"Name": "host"}, {"Name": "none"}]));
+            }
             "/networks" => return Some(json!([{"Name": "bridge"}, {"Name": "host"}, {"Name": "none"}])),
             "/networks/bridge" => {
                 base["Name"] = "bridge".into();
