@@ -12,7 +12,7 @@ use super::journal::{Journal, Op, Record, Who};
 use super::partial::made_dir;
 use super::progress::Progress;
 use super::replace::drop_staged;
-use super::rollback_plan::{ChangedSince, RollbackPlan, draft, read_plan};
+use super::rollback_plan::{ChangedSince, RollbackPlan, draft, read};
 use super::run::disarm;
 use super::service::{self, command, systemd};
 use super::store::{Run, Store};
@@ -100,8 +100,7 @@ pub fn rollback(
             .host("unchanged")
             .hint(format!("run `seaworthy rollback {}`", run.id)));
     }
-    let plan = read_plan(host.as_host(), &run)?;
-    let draft = draft(host.as_host(), &run, &journal, &plan, check)?;
+    let (plan, draft) = read(host.as_host(), &run, &journal, check)?;
     if !options.force {
         refuse(&draft)?;
     }

@@ -65,8 +65,20 @@ pub fn plan_rollback(host: &dyn Host, store: &Store, id: &str, check: Option<&st
         // Nothing was changed, and the plan itself may be half written.
         return Ok(RollbackPlan::empty(&run));
     }
-    let plan = read_plan(host, &run)?;
-    draft(host, &run, &journal, &plan, check)
+    read(host, &run, &journal, check).map(|(_, draft)| draft)
+}
+
+/// The plan of a run and of its rollback. What cannot be read here keeps all of it from being undone.
+pub(super) fn read(host: &dyn Host, run: &Run, journal: &Journal, check: Option<&str>) -> Result<(Plan, RollbackPlan)> {
+    let both = read_plan(host, run).and_then(|plan| {
+        let draft = draft(host, run, journal, &plan, check)?;
+        Ok((plan, draft))
+    });
+    both.map_err(|error| Failure {
+        host: error.host.or_else(|| Some(format!("as run {} left it", run.id))),
+        hint: error.hint.or_else(|| Some(format!("run `ls -lR {}`", run.dir.display()))),
+        ..error
+    })
 }
 
 /// The plan of a run.

@@ -142,7 +142,7 @@ impl Waiting<'_> {
             if failures > 4 {
                 return Err(failed("docker.service failed after the restart"));
             }
-            let wrong = wanted.daemon(host.as_host(), self.socket, &now, old);
+            let wrong = unwell(host.as_host(), self.socket, &now, old);
             let missing = if wrong.is_none() {
                 if !started {
                     wanted.start_stopped(host, self.socket);
@@ -177,6 +177,17 @@ fn failed(message: &str) -> Failure {
     Failure::new(message).hint("run `journalctl -u docker.service -n 50`")
 }
 
+/// What keeps the daemon from being up with another process than `old`.
+fn unwell(host: &dyn Host, socket: &Path, now: &Unit, old: &(u32, String)) -> Option<String> {
+    if now.active != "active" || now.process.0 == 0 {
+        return Some(format!("docker.service is {}", now.active));
+    }
+    if now.process == *old {
+        return Some("docker.service has not restarted yet".into());
+    }
+    get(host, socket, "/version").is_none().then(|| "its API does not answer".into())
+}
+
 /// What has to be so after a restart.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Wanted {
@@ -196,16 +207,6 @@ impl Wanted {
         let all = || DEFAULT_NETWORKS.iter().map(ToString::to_string).collect();
         let networks = before.and_then(|before| before.networks.clone()).unwrap_or_else(all);
         Self { networks, containers, same_process, start: Vec::new() }
-    }
-
-    fn daemon(&self, host: &dyn Host, socket: &Path, now: &Unit, old: &(u32, String)) -> Option<String> {
-        if now.active != "active" || now.process.0 == 0 {
-            return Some(format!("docker.service is {}", now.active));
-        }
-        if now.process == *old {
-            return Some("docker.service has not restarted yet".into());
-        }
-        get(host, socket, "/version").is_none().then(|| "its API does not answer".into())
     }
 
     fn start_stopped(&self, host: &mut dyn HostMut, socket: &Path) {

@@ -92,5 +92,7 @@ fn a_damaged_backup_is_not_restored() {
     let before = host.state();
     let error = undo(&mut host, &run).unwrap_err();
     assert!(error.message.contains("is damaged"), "{error:?}");
+    assert_eq!(error.host, Some(format!("as run {run} left it")));
+    assert_eq!(error.hint, Some(format!("run `ls -lR /var/lib/seaworthy/runs/{run}`")));
     assert_eq!(host.state(), before);
 }
