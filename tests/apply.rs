@@ -2,10 +2,18 @@
 
 #[path = "apply/faults.rs"]
 mod faults;
+#[path = "apply/faults_errors.rs"]
+mod faults_errors;
+#[path = "apply/faults_killed.rs"]
+mod faults_killed;
+#[path = "apply/faults_power.rs"]
+mod faults_power;
 #[path = "apply/order.rs"]
 mod order;
 #[path = "apply/rollback.rs"]
 mod rollback;
+#[path = "apply/scenes.rs"]
+mod scenes;
 mod support;
 
 use std::path::Path;
@@ -15,10 +23,11 @@ use seaworthy::error::Kind;
 use seaworthy::host::FileKind;
 use seaworthy::plan::{Act, FileState};
 
+use crate::support::fake_docker::Sick;
 use crate::support::fake_host::FakeHost;
 use crate::support::world::{
-    AFTER, BEFORE, CONFIG, RULES, With, busy, change, config_change, host, node, of, pids, plan, present, run,
-    run_with, step, undo,
+    AFTER, BEFORE, CONFIG, RULES, With, assert_as_before, busy, change, config_change, host, node, of, pids, plan,
+    present, run, run_with, step, undo,
 };
 
 #[test]
@@ -346,4 +355,17 @@ fn containers_that_a_failed_run_lost_run_again() {
     let error = run(&mut host, &plan).unwrap_err();
     assert!(error.message.contains("containers are not as before"), "{error:?}");
     assert!(pids(&host).iter().all(|pid| *pid != 0), "{:?}", host.docker.containers);
+}
+
+/// dockerd makes its networks before it listens, so nobody waits for one: the window is enough.
+#[test]
+fn a_daemon_without_its_network_is_taken_back_at_once() {
+    let mut host = busy();
+    host.docker.sick = Some((Sick::Bridgeless, "icc"));
+    let began = host.clock;
+    let error = run(&mut host, &plan()).unwrap_err();
+    assert_eq!((error.kind, error.causes), (Kind::RolledBack, vec!["network bridge is missing".to_owned()]));
+    let passed = (host.clock - began) / 1000;
+    assert!(passed < 60, "{passed} s");
+    assert_as_before(&mut host, &busy(), "a lost network");
 }

@@ -12,13 +12,15 @@ use super::hazards;
 use super::image::{Access, Image, look};
 use super::io::At;
 use super::journal::{Journal, Op, Record};
+use super::prepare::changes;
+use super::replace;
 use super::service::{self, Container, DOCKER};
 use super::store::Run;
 use super::waiting::{AFTER_RELOAD, Waiting, Wanted};
 use crate::error::{Failure, Result};
 use crate::facts::keys;
 use crate::host::{Command, HostMut};
-use crate::plan::{Plan, Undo};
+use crate::plan::{FileState, Plan, Undo};
 
 /// What the services need once the files are back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -208,7 +210,7 @@ impl<'a> DaemonUndo<'a, '_> {
     }
 
     fn set_live_restore(&mut self, value: bool) -> Result<()> {
-        if self.transient(value)? && service::live_restore(self.host.as_host(), self.waiting.socket) != Some(value) {
+        if service::live_restore(self.host.as_host(), self.waiting.socket) != Some(value) && self.transient(value)? {
             self.host_reload(value)?;
         }
         Ok(())
@@ -223,9 +225,24 @@ impl<'a> DaemonUndo<'a, '_> {
     fn transient(&mut self, value: bool) -> Result<bool> {
         let Some((goal, access, text)) = self.transient_text(value) else { return Ok(false) };
         if !self.is_transient(value)? {
+            self.folder(goal)?;
             goal.write(self.host, self.run, self.journal, text.as_bytes(), access)?;
         }
         Ok(true)
+    }
+
+    /// The folder that the run made for daemon.json: an earlier try of this rollback can have removed it already.
+    fn folder(&mut self, goal: &Goal) -> Result<()> {
+        let made = changes(self.plan).find(|change| goal.path.parent() == Some(&change.path));
+        let Some((path, &FileState::Present { dir: true, mode, uid, gid, .. })) =
+            made.map(|change| (&change.path, &change.after))
+        else {
+            return Ok(());
+        };
+        if look(self.host.as_host(), path, false)? == Image::Absent {
+            replace::make_dir(self.host, path, Access { mode, uid, gid })?;
+        }
+        Ok(())
     }
 
     fn is_transient(&self, value: bool) -> Result<bool> {

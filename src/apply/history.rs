@@ -179,10 +179,13 @@ pub fn summary(host: &dyn Host, store: &Store, id: &str) -> Result<Option<RunSum
         Record::RollbackDone { check, .. } => check.clone(),
         _ => None,
     });
+    let ended = state(&journal.records);
     let now = |goal: Goal| {
         let standing = plan.as_ref().map(|plan| goal.standing(host, &journal, plan));
         let now = match standing {
             Some(Standing::There) => "undone".into(),
+            // A later run can have left the same.
+            Some(Standing::Ours) if ended == State::RolledBack => "undone".into(),
             Some(Standing::Ours) => "stands".into(),
             Some(Standing::Foreign(now)) => format!("changed since: {now}"),
             None => "unknown: the plan is damaged".into(),
@@ -196,7 +199,7 @@ pub fn summary(host: &dyn Host, store: &Store, id: &str) -> Result<Option<RunSum
         who: who.clone(),
         args: args.clone(),
         tool_version: tool_version.clone(),
-        state: state(&journal.records),
+        state: ended,
         checks,
         undone: undone.collect(),
         paths,

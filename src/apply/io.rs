@@ -1,6 +1,6 @@
 //! Small helpers that every file of this stage uses.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
@@ -17,7 +17,18 @@ pub(super) trait At<T> {
 
 impl<T> At<T> for io::Result<T> {
     fn at(self, what: &str, path: &Path) -> Result<T> {
-        self.map_err(|error| Failure::new(format!("{} cannot be {what}", path.display())).because(error))
+        self.map_err(|error| {
+            let failure = Failure::new(format!("{} cannot be {what}", path.display()));
+            let folder = path.parent().unwrap_or(path).display();
+            let failure = match error.kind() {
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => failure.hint(format!("run `df -h {folder}`")),
+                ErrorKind::ReadOnlyFilesystem => failure.hint(format!("run `findmnt --target {folder}`")),
+                // Root is refused only where a file is immutable, or a security module says so.
+                ErrorKind::PermissionDenied => failure.hint(format!("run `lsattr -da {folder} {folder}/*`")),
+                _ => failure,
+            };
+            failure.because(error)
+        })
     }
 }
 

@@ -12,7 +12,7 @@ use super::journal::{Journal, Op, Record, Who};
 use super::partial::made_dir;
 use super::progress::Progress;
 use super::replace::drop_staged;
-use super::rollback_plan::{RollbackPlan, draft, read_plan};
+use super::rollback_plan::{RollbackPlan, draft, read};
 use super::run::disarm;
 use super::service::{self, command, systemd};
 use super::store::{Run, Store};
@@ -100,18 +100,25 @@ pub fn rollback(
             .host("unchanged")
             .hint(format!("run `seaworthy rollback {}`", run.id)));
     }
-    let plan = read_plan(host.as_host(), &run)?;
-    let draft = draft(host.as_host(), &run, &journal, &plan, check)?;
+    let (plan, draft) = read(host.as_host(), &run, &journal, check)?;
     if !options.force {
         draft.unforced()?;
     }
     outcome.restored = draft.changes.iter().map(|change| change.path.clone()).collect();
     let start = Record::RollbackStart { when: host.now(), who: options.who.clone(), check: options.only_check.clone() };
-    journal.record(host, start).map_err(|error| error.host("unchanged"))?;
-    let mut undone = undo(host, &run, &mut journal, &plan, &draft, options.deadlines, progress);
+    let started = journal.record(host, start);
+    if draft.finished {
+        started.map_err(|error| error.host("unchanged"))?;
+    }
+    // A run that was killed is undone even when no line can be added: the host comes before the journal.
+    let undone = undo(host, &run, &mut journal, &plan, &draft, options.deadlines, progress);
     if undone.errors.is_empty() {
-        let closed = close(host, &run, &mut journal, options.only_check.clone(), &undone);
-        undone.keep(closed);
+        close(host, &run, &mut journal, options.only_check.clone(), &undone).map_err(|error| Failure {
+            kind: Kind::Incomplete,
+            host: Some(format!("as before run {}, which is still open", run.id)),
+            hint: Some(format!("run `seaworthy rollback {}` again once its journal can be written", run.id)),
+            ..error
+        })?;
     }
     finish(undone, &journal, &run, &mut outcome)?;
     outcome.notes.extend(draft.notes);
@@ -175,7 +182,8 @@ pub(super) fn undo_all(
     if undone.errors.is_empty() {
         // The host is as before. That the journal does not say so costs another rollback, which finds nothing to do.
         if let Err(error) = close(host, run, journal, None, &undone) {
-            undone.notes.push(format!("{error}: run `seaworthy rollback {}` once more", run.id));
+            let why = std::iter::once(error.message).chain(error.causes).collect::<Vec<_>>().join(": ");
+            undone.notes.push(format!("{why}; run `seaworthy rollback {}` once it can be", run.id));
         }
     }
     Ok(undone)
@@ -189,11 +197,12 @@ fn close(
     undone: &Undone,
 ) -> Result<()> {
     let whole = check.is_none();
-    journal.record(host, Record::RollbackDone { check, left: undone.left.clone() })?;
+    let closed = journal.record(host, Record::RollbackDone { check, left: undone.left.clone() });
     if whole {
+        // Also when no line can be added: the host is as before, and the timer would restart the daemon for nothing.
         disarm(host, journal, &[run.timer(), run.confirm_timer()]);
     }
-    Ok(())
+    closed
 }
 
 /// Does what was planned: files, daemon, audit rules, services, directories.

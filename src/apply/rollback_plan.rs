@@ -9,11 +9,12 @@ use super::history::{State, state};
 use super::image::Image;
 use super::journal::{Journal, Op, Record};
 use super::partial;
-use super::service::DOCKER;
+use super::prepare::about_content;
+use super::service::{self, DOCKER};
 use super::store::{PLAN, Run, Store};
 use crate::error::{Failure, Kind, Result};
 use crate::host::{Command, FileKind, Host};
-use crate::plan::{Act, FileChange, FileState, Plan};
+use crate::plan::{Act, FileChange, FileState, Plan, Step};
 
 /// What a rollback would do.
 #[derive(Clone, Debug)]
@@ -65,8 +66,20 @@ pub fn plan_rollback(host: &dyn Host, store: &Store, id: &str, check: Option<&st
         // Nothing was changed, and the plan itself may be half written.
         return Ok(RollbackPlan::empty(&run));
     }
-    let plan = read_plan(host, &run)?;
-    draft(host, &run, &journal, &plan, check)
+    read(host, &run, &journal, check).map(|(_, draft)| draft)
+}
+
+/// The plan of a run and of its rollback. What cannot be read here keeps all of it from being undone.
+pub(super) fn read(host: &dyn Host, run: &Run, journal: &Journal, check: Option<&str>) -> Result<(Plan, RollbackPlan)> {
+    let both = read_plan(host, run).and_then(|plan| {
+        let draft = draft(host, run, journal, &plan, check)?;
+        Ok((plan, draft))
+    });
+    both.map_err(|error| Failure {
+        host: error.host.or_else(|| Some(format!("as run {} left it", run.id))),
+        hint: error.hint.or_else(|| Some(format!("run `ls -lR {}`", run.dir.display()))),
+        ..error
+    })
 }
 
 /// The plan of a run.
@@ -111,12 +124,45 @@ pub(super) fn draft(
             _ => {}
         }
     }
+    let written = |act: &dyn Fn(&Act) -> bool| {
+        concerns(act) && plan.steps.iter().any(|step| act(&step.act) && wrote_for(journal, plan, step))
+    };
+    if written(&|act| matches!(act, Act::LoadAuditRules { .. })) {
+        // A boot loads them as well.
+        draft.audit = Some(partial::watches(plan, check));
+    }
+    if started_since(host, journal) {
+        draft.daemon_reload |= written(&|act| *act == Act::DaemonReload);
+        // Without daemon.json in our hands a restart may cost containers.
+        if draft.goals.iter().any(|goal| plan.target.config.as_ref() == Some(&goal.path)) {
+            draft.needs.restart |= written(&|act| matches!(act, Act::RestartDocker));
+            draft.needs.reload |= concerns(&|act| matches!(act, Act::LiveRestoreFirst(_)));
+        }
+    }
     draft.describe(host, journal, plan);
     draft.finished = matches!(state(&journal.records), State::Committed | State::Unconfirmed { .. });
     if draft.finished {
         draft.held = hazards(host, plan, &draft.goals, draft.needs.restart);
     }
     Ok(draft)
+}
+
+/// Whether docker.service was started since the run began, be it by a boot: what the run had written is in force then,
+/// also where the run itself did not come to that.
+fn started_since(host: &dyn Host, journal: &Journal) -> bool {
+    let Some(before) = journal.before().filter(|before| before.active == "active") else { return false };
+    let now = service::unit(host, DOCKER).unwrap_or_default();
+    now.active == "active" && before.process.0 != 0 && before.process != now.process
+}
+
+/// Whether the run began to write a file for what this step puts in force.
+fn wrote_for(journal: &Journal, plan: &Plan, step: &Step) -> bool {
+    let files = plan.steps.iter().filter(|other| other.checks.iter().any(|check| step.checks.contains(check)));
+    let mut paths = files.filter_map(|other| match &other.act {
+        Act::File(change) if about_content(change) => Some(&change.path),
+        _ => None,
+    });
+    paths.any(|path| journal.begun().any(|op| matches!(op, Op::Path { path: begun, .. } if begun == path)))
 }
 
 impl RollbackPlan {

@@ -285,8 +285,8 @@ impl Engine<'_, '_> {
             }
             Err(second) => (vec![format!("rollback: {second}")], second.causes),
         };
-        if !changed {
-            return left.into_iter().chain(notes).fold(error, Failure::because).host(unchanged);
+        if !changed && left.is_empty() {
+            return notes.into_iter().fold(error, Failure::because).host(unchanged);
         }
         if left.is_empty() {
             let kind = if error.kind == Kind::Refused { Kind::Refused } else { Kind::RolledBack };

@@ -34,6 +34,9 @@ pub struct Container {
 pub struct Snapshot {
     /// `ActiveState` of docker.service.
     pub active: String,
+    /// Process id and start time of docker.service.
+    #[serde(default)]
+    pub process: (u32, String),
     /// live-restore in force.
     pub live_restore: Option<bool>,
     /// The host is in a swarm.
@@ -133,9 +136,11 @@ pub(super) fn snapshot(host: &dyn Host, socket: &Path, units: &[String]) -> Snap
     if !systemd(host) {
         return Snapshot::default();
     }
+    let docker = unit(host, DOCKER).unwrap_or_default();
     let named = |name: &String| unit(host, name).ok().map(|unit| (name.clone(), (unit.enabled, unit.active)));
     Snapshot {
-        active: unit(host, DOCKER).map(|unit| unit.active).unwrap_or_default(),
+        active: docker.active,
+        process: docker.process,
         live_restore: live_restore(host, socket),
         swarm: swarm(host, socket),
         containers: running(host, socket),

@@ -204,6 +204,7 @@ impl Engine<'_, '_> {
                 return Err(failure.hint("run `seaworthy plan` and review what it holds"));
             }
         }
+        self.nobody_restarted_it()?;
         let wanted = self.wanted();
         if wanted.same_process && !wanted.containers.is_empty() && plan_switches_userns(self.plan) {
             // Another data root: the new daemon would not find them, and they would run on as orphans.
@@ -218,9 +219,26 @@ impl Engine<'_, '_> {
         if missing.is_empty() {
             return Ok(());
         }
-        let mut failure = Failure::new("containers are not as before the restart");
+        let mut failure = Failure::new("docker is not as before the restart");
         failure.causes = missing;
         Err(failure)
+    }
+
+    /// A restart by someone else, before live-restore was in force, may have cost containers that ran before.
+    fn nobody_restarted_it(&self) -> Result<()> {
+        let host = self.host.as_host();
+        let Some(before) = self.journal.before().filter(|before| before.process.0 != 0) else { return Ok(()) };
+        if service::unit(host, DOCKER)?.process == before.process {
+            return Ok(());
+        }
+        let running = service::running(host, &self.plan.target.socket).unwrap_or_default();
+        let gone = |one: &&Container| running.iter().all(|other| other.id != one.id);
+        let lost: Vec<_> = before.containers.iter().flatten().filter(gone).collect();
+        if lost.is_empty() {
+            return Ok(());
+        }
+        let failure = Failure::new("docker.service was restarted by someone else meanwhile");
+        Err(lost.iter().fold(failure, |failure, one| failure.because(format!("container {} does not run", one.name))))
     }
 
     /// The next start reads daemon.json as it lies there, whoever wrote it and whenever.

@@ -127,8 +127,8 @@ impl Waiting<'_> {
         self.healthy(host, &old, wanted)
     }
 
-    /// Waits until the unit is active with another process than `old`, the API answers, the default networks are
-    /// there and all this stays so over the window. Answers with what is wrong with containers.
+    /// Waits until the unit is active with another process than `old`, the API answers, and this stays so over the
+    /// window. Answers with what is wrong with networks and containers.
     fn healthy(&mut self, host: &mut dyn HostMut, old: &(u32, String), wanted: &Wanted) -> Result<Vec<String>> {
         let mut watch = Watch::start(host.as_host());
         let mut since: Option<((u32, String), u64)> = None;
@@ -142,7 +142,7 @@ impl Waiting<'_> {
             if failures > 4 {
                 return Err(failed("docker.service failed after the restart"));
             }
-            let wrong = wanted.daemon(host.as_host(), self.socket, &now, old);
+            let wrong = unwell(host.as_host(), self.socket, &now, old);
             let missing = if wrong.is_none() {
                 if !started {
                     wanted.start_stopped(host, self.socket);
@@ -159,7 +159,7 @@ impl Waiting<'_> {
             }
             let stable = since.as_ref().is_some_and(|(_, at)| watch.seconds() >= at + self.deadlines.window);
             let late = watch.seconds() >= self.deadlines.restart + self.deadlines.window;
-            if stable && (missing.is_empty() || late || wanted.hopeless(&missing)) {
+            if stable && (late || missing.iter().all(|(_, final_word)| *final_word)) {
                 return Ok(missing.into_iter().map(|(text, _)| text).collect());
             }
             if late {
@@ -175,6 +175,17 @@ impl Waiting<'_> {
 
 fn failed(message: &str) -> Failure {
     Failure::new(message).hint("run `journalctl -u docker.service -n 50`")
+}
+
+/// What keeps the daemon from being up with another process than `old`.
+fn unwell(host: &dyn Host, socket: &Path, now: &Unit, old: &(u32, String)) -> Option<String> {
+    if now.active != "active" || now.process.0 == 0 {
+        return Some(format!("docker.service is {}", now.active));
+    }
+    if now.process == *old {
+        return Some("docker.service has not restarted yet".into());
+    }
+    get(host, socket, "/version").is_none().then(|| "its API does not answer".into())
 }
 
 /// What has to be so after a restart.
@@ -198,21 +209,6 @@ impl Wanted {
         Self { networks, containers, same_process, start: Vec::new() }
     }
 
-    fn daemon(&self, host: &dyn Host, socket: &Path, now: &Unit, old: &(u32, String)) -> Option<String> {
-        if now.active != "active" || now.process.0 == 0 {
-            return Some(format!("docker.service is {}", now.active));
-        }
-        if now.process == *old {
-            return Some("docker.service has not restarted yet".into());
-        }
-        if get(host, socket, "/version").is_none() {
-            return Some("its API does not answer".into());
-        }
-        let there = networks(host, socket).unwrap_or_default();
-        let missing = self.networks.iter().find(|name| !there.contains(name))?;
-        Some(format!("the network {missing} is missing"))
-    }
-
     fn start_stopped(&self, host: &mut dyn HostMut, socket: &Path) {
         let running = running(host.as_host(), socket).unwrap_or_default();
         for (_, id) in self.start.iter().filter(|(_, id)| running.iter().all(|one| one.id != *id)) {
@@ -221,26 +217,27 @@ impl Wanted {
         }
     }
 
-    /// Containers that do not run as they should; true: waiting cannot help.
+    /// Networks and containers that are not as they should be; true: waiting cannot help.
     fn missing(&self, host: &dyn Host, socket: &Path) -> Vec<(String, bool)> {
-        if self.containers.is_empty() {
-            return Vec::new();
-        }
-        let now = running(host, socket).unwrap_or_default();
+        let (Some(there), Some(now)) = (networks(host, socket), running(host, socket)) else {
+            return vec![("its API does not answer".into(), false)];
+        };
+        // dockerd makes its networks before it listens: one that is not there by now does not come.
+        let gone = self.networks.iter().filter(|name| !there.contains(name));
+        let mut missing: Vec<_> = gone.map(|name| (format!("network {name} is missing"), true)).collect();
         let wrong = |wanted: &Container| match now.iter().find(|one| one.id == wanted.id) {
             // Made anew under its name: whoever keeps it, such as a unit that stops with docker.service, has it again.
             None if now.iter().any(|one| one.name == wanted.name) => None,
-            None => Some((format!("container {} does not run", wanted.name), false)),
+            // With live-restore a container that is gone does not come back either, unless we start it.
+            None => {
+                Some((format!("container {} does not run", wanted.name), self.same_process && self.start.is_empty()))
+            }
             Some(one) if self.same_process && !wanted.restarts && one.pid != wanted.pid => {
                 Some((format!("container {} was restarted", wanted.name), true))
             }
             Some(_) => None,
         };
-        self.containers.iter().filter_map(wrong).collect()
-    }
-
-    /// With live-restore a container that is gone does not come back, so the window is wait enough.
-    fn hopeless(&self, missing: &[(String, bool)]) -> bool {
-        missing.iter().all(|(_, final_word)| *final_word || (self.same_process && self.start.is_empty()))
+        missing.extend(self.containers.iter().filter_map(wrong));
+        missing
     }
 }

@@ -60,7 +60,8 @@ struct OneFile(&'static str, io::Result<&'static str>, Stat);
 
 fn one_file(path: &'static str, text: io::Result<&'static str>) -> OneFile {
     let dev = "8:1".into();
-    let stat = Stat { kind: FileKind::File, mode: 0o644, uid: 0, gid: 0, nlink: 1, size: 0, mtime: 0, dev };
+    let stat =
+        Stat { kind: FileKind::File, mode: 0o644, uid: 0, gid: 0, nlink: 1, size: 0, mtime: 0, dev, immutable: false };
     OneFile(path, text, stat)
 }
 

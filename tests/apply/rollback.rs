@@ -119,6 +119,18 @@ fn one_check_is_taken_back_and_then_the_rest() {
 }
 
 #[test]
+fn of_a_run_that_was_taken_back_nothing_stands_though_the_next_one_left_the_same() {
+    let mut host = busy();
+    let first = run(&mut host, &plan()).unwrap().run;
+    undo(&mut host, &first).unwrap();
+    run(&mut host, &plan()).unwrap();
+    let runs = list(&host, &Store::default()).unwrap();
+    let now =
+        |at: usize| runs[at].paths.iter().map(|path| path.now.as_str()).collect::<std::collections::BTreeSet<_>>();
+    assert_eq!((now(0), now(1)), (["undone"].into(), ["stands"].into()));
+}
+
+#[test]
 fn an_unknown_check_is_refused() {
     let mut host = busy();
     let run = run(&mut host, &plan()).unwrap().run;

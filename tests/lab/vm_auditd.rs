@@ -18,6 +18,18 @@ const INTERRUPTED: &str = "mkfifo /root/keys
 /// Makes apt wait in the middle of an install until the keys are pressed.
 const WAITS: &str = "DPkg::Pre-Invoke {\"touch /run/begun; until test -e /run/pressed; do sleep 0.2; done\";};\n";
 
+/// Holds the lock of dpkg's frontends, as another package manager does.
+const UPGRADES: &str = r#"use Fcntl;
+open(my $lock, ">>", "/var/lib/dpkg/lock-frontend") or die;
+my $whole = pack("s s x4 q q l x4", F_WRLCK, 0, 0, 0, 0);
+fcntl($lock, F_SETLK, $whole) or die;
+open(my $told, ">", "/run/locked") or die;
+sleep 1 until system("pgrep -x apt-get >/dev/null") == 0;
+sleep 5;
+print $told "waited for" if system("pgrep -x apt-get >/dev/null") == 0;
+close $told;
+"#;
+
 #[test]
 fn auditd_is_installed_and_stays() {
     let vm = Machine::vm("bookworm");
@@ -37,7 +49,11 @@ fn auditd_is_installed_and_stays() {
     assert_eq!(vm.ok("dpkg --audit; dpkg-query -W -f '${Status}' auditd"), "install ok installed");
     vm.ok("dpkg --purge auditd");
 
+    // Unattended upgrades have dpkg's lock, and keep it until apt-get has been waiting for a while.
+    vm.write_file("/root/upgrades", UPGRADES);
+    vm.ok("setsid perl /root/upgrades >/dev/null 2>&1 & until [ -e /run/locked ]; do sleep 0.1; done");
     seaworthy(&vm, &format!("apply --yes {AUDIT_ONLY}"));
+    assert_eq!(vm.ok("cat /run/locked"), "waited for", "apt-get did not meet the lock");
     assert_eq!(vm.ok("systemctl is-enabled auditd; systemctl is-active auditd"), "enabled\nactive");
     assert_eq!(kernel_rules(&vm), own_rules(&vm));
     assert_eq!(open(&findings(&vm, AUDIT_ONLY)), Vec::<String>::new());

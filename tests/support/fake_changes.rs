@@ -8,42 +8,10 @@ use seaworthy::host::{Answer, Command, EngineError, FileKind, Host, HostMut, Que
 use serde_json::Value;
 
 use super::fake_docker::parse;
-use super::fake_host::{FakeHost, FakeNode, Fault, Job, not_found, stat};
+use super::fake_faults::{EIO, EROFS, Touch};
+use super::fake_host::{FakeHost, FakeNode, Job, not_found, stat};
 
 impl FakeHost {
-    /// Counts an operation and lets the fault happen.
-    fn op(&mut self) -> Result<()> {
-        if self.dead {
-            return Err(Error::other("killed"));
-        }
-        self.ops += 1;
-        if let Some((_, path, text)) = self.meddler.take_if(|(at, _, _)| *at == self.ops) {
-            self.write(&path, 0o644, &text);
-        }
-        match self.fault {
-            Fault::Fail(at) if at == self.ops => Err(Error::other("input/output error")),
-            Fault::Kill(at) | Fault::VarFullKill(_, at) if at == self.ops => {
-                self.dead = true;
-                Err(Error::other("killed"))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// An operation on a path.
-    fn op_at(&mut self, what: &'static str, path: &Path) -> Result<()> {
-        self.op()?;
-        self.trail.push((what, path.into()));
-        Ok(())
-    }
-
-    /// An operation that needs room on the disk of its path.
-    fn op_on(&mut self, what: &'static str, path: &Path) -> Result<()> {
-        self.op_at(what, path)?;
-        let full = matches!(self.fault, Fault::VarFull(from) | Fault::VarFullKill(from, _) if self.ops >= from);
-        if full && path.starts_with("/var") { Err(Error::from(ErrorKind::StorageFull)) } else { Ok(()) }
-    }
-
     fn get(&mut self, path: &Path) -> Result<&mut FakeNode> {
         self.files.get_mut(path).ok_or_else(not_found)
     }
@@ -60,9 +28,10 @@ impl FakeHost {
         default.map(|(_, acl)| ("system.posix_acl_access".to_owned(), acl.clone())).into_iter().collect()
     }
 
-    fn load_rules(&mut self) -> i32 {
+    pub(super) fn load_rules(&mut self) -> i32 {
         let dir = PathBuf::from("/etc/audit/rules.d");
-        let names = self.list(&dir).unwrap_or_default();
+        let mut names = self.list(&dir).unwrap_or_default();
+        names.retain(|name| name.ends_with(".rules") && !name.starts_with('.'));
         let texts: Vec<_> = names.iter().filter_map(|name| self.text(dir.join(name).to_str()?)).collect();
         let all = texts.concat();
         // augenrules puts `-D` first wherever it is written.
@@ -90,7 +59,10 @@ impl FakeHost {
         }
         let known: Vec<PathBuf> = self.files.keys().cloned().collect();
         self.write("/usr/sbin/auditctl", 0o755, "elf");
-        self.write("/etc/audit/rules.d/audit.rules", 0o640, "-D\n-b 8192\n");
+        // The owner's file stays.
+        if self.text("/etc/audit/rules.d/audit.rules").is_none() {
+            self.write("/etc/audit/rules.d/audit.rules", 0o640, "-D\n-b 8192\n");
+        }
         self.augenrules = true;
         self.installed = self.files.keys().filter(|path| !known.contains(path)).cloned().collect();
         let answer = |text: &str| Some(Answer { stdout: text.into(), ..Answer::default() });
@@ -130,111 +102,152 @@ impl HostMut for FakeHost {
     }
 
     fn create(&mut self, path: &Path) -> Result<()> {
-        self.op_on("create", path)?;
-        self.has_parent(path)?;
-        if self.files.contains_key(path) {
-            return Err(Error::from(ErrorKind::AlreadyExists));
-        }
-        let stat = Stat { mtime: self.clock / 1000, dev: self.device(path), ..stat(FileKind::File, 0o600) };
-        let xattrs = self.inherited(path);
-        self.files.insert(path.into(), FakeNode { stat, bytes: Vec::new(), xattrs });
-        Ok(())
+        self.operate(Touch::Grow, "create", path, |host| host.make(path, FileKind::File, 0o600))
     }
 
     fn append(&mut self, path: &Path, bytes: &[u8]) -> Result<()> {
-        let fault = self.op_on("append", path);
-        let now = match self.fault {
-            Fault::Kill(at) | Fault::Fail(at) => at == self.ops,
-            Fault::VarFull(from) | Fault::VarFullKill(from, _) => from <= self.ops,
-            Fault::None => false,
-        };
-        let half = if fault.is_err() && now {
-            &bytes[..bytes.len() / 2]
-        } else if fault.is_err() {
-            return fault;
-        } else {
-            bytes
-        };
-        self.get(path)?.bytes.extend_from_slice(half);
-        fault
+        let alive = !self.dead;
+        if let Err(error) = self.begin(Touch::Grow, "append", path) {
+            // What there is room for, or what was done before the end, is written.
+            if alive && error.raw_os_error() != Some(EROFS) {
+                self.get(path)?.bytes.extend_from_slice(&bytes[..bytes.len() / 2]);
+            }
+            return Err(error);
+        }
+        self.get(path)?.bytes.extend_from_slice(bytes);
+        self.end()
     }
 
     fn set_owner(&mut self, path: &Path, uid: u32, gid: u32) -> Result<()> {
-        self.op_at("owner", path)?;
-        let node = self.get(path)?;
-        (node.stat.uid, node.stat.gid) = (uid, gid);
-        if node.stat.kind != FileKind::Dir {
-            node.stat.mode &= 0o1777;
-        }
-        Ok(())
+        self.operate(Touch::Alter, "owner", path, |host| {
+            let node = host.get(path)?;
+            (node.stat.uid, node.stat.gid) = (uid, gid);
+            if node.stat.kind != FileKind::Dir {
+                node.stat.mode &= 0o1777;
+            }
+            Ok(())
+        })
     }
 
     fn set_mode(&mut self, path: &Path, mode: u32) -> Result<()> {
-        self.op_at("mode", path)?;
-        self.get(path)?.stat.mode = mode;
-        Ok(())
+        self.operate(Touch::Alter, "mode", path, |host| {
+            host.get(path)?.stat.mode = mode;
+            Ok(())
+        })
     }
 
     fn set_xattr(&mut self, path: &Path, name: &str, value: &[u8]) -> Result<()> {
-        self.op_at("xattr", path)?;
-        let node = self.get(path)?;
-        node.xattrs.retain(|(have, _)| have != name);
-        node.xattrs.push((name.into(), value.to_vec()));
-        Ok(())
+        self.operate(Touch::Grow, "xattr", path, |host| {
+            let node = host.get(path)?;
+            node.xattrs.retain(|(have, _)| have != name);
+            node.xattrs.push((name.into(), value.to_vec()));
+            Ok(())
+        })
     }
 
     fn remove_xattr(&mut self, path: &Path, name: &str) -> Result<()> {
-        self.op()?;
-        self.get(path)?.xattrs.retain(|(have, _)| have != name);
-        Ok(())
+        self.operate(Touch::Alter, "xattr", path, |host| {
+            host.get(path)?.xattrs.retain(|(have, _)| have != name);
+            Ok(())
+        })
     }
 
     fn sync(&mut self, path: &Path) -> Result<()> {
-        self.op_at("sync", path)?;
-        self.get(path).map(|_| ())
+        self.operate(Touch::Alter, "sync", path, |host| {
+            let node = host.get(path)?.clone();
+            host.disk.iter_mut().for_each(|disk| disk.synced(path, &node));
+            Ok(())
+        })
     }
 
     fn rename(&mut self, from: &Path, to: &Path) -> Result<()> {
-        self.op_at("rename", to)?;
-        let node = self.files.remove(from).ok_or_else(not_found)?;
-        self.files.insert(to.into(), node);
-        Ok(())
+        self.operate(Touch::Alter, "rename", to, |host| {
+            let node = host.files.remove(from).ok_or_else(not_found)?;
+            let replaced = host.files.insert(to.into(), node);
+            host.disk.iter_mut().for_each(|disk| disk.moved(from, to, replaced.as_ref()));
+            Ok(())
+        })
     }
 
     fn remove(&mut self, path: &Path) -> Result<()> {
-        self.op_at("remove", path)?;
-        self.files.remove(path).map(|_| ()).ok_or_else(not_found)
+        self.operate(Touch::Alter, "remove", path, |host| {
+            let node = host.files.remove(path).ok_or_else(not_found)?;
+            host.disk.iter_mut().for_each(|disk| disk.gone(path, Some(&node)));
+            Ok(())
+        })
     }
 
     fn make_dir(&mut self, path: &Path, mode: u32) -> Result<()> {
-        self.op_on("make-dir", path)?;
+        self.operate(Touch::Grow, "make-dir", path, |host| host.make(path, FileKind::Dir, mode))
+    }
+
+    fn remove_dir(&mut self, path: &Path) -> Result<()> {
+        self.operate(Touch::Alter, "remove-dir", path, |host| {
+            if !host.list(path)?.is_empty() {
+                return Err(Error::from(ErrorKind::DirectoryNotEmpty));
+            }
+            let node = host.files.remove(path);
+            host.disk.iter_mut().for_each(|disk| disk.gone(path, node.as_ref()));
+            Ok(())
+        })
+    }
+
+    fn copy_self(&mut self, path: &Path) -> Result<()> {
+        self.operate(Touch::Grow, "copy", path, |host| {
+            host.make(path, FileKind::File, 0o700)?;
+            host.get(path)?.bytes = b"binary".to_vec();
+            Ok(())
+        })
+    }
+
+    fn run(&mut self, command: &Command) -> Result<Answer> {
+        match self.operate(Touch::Call, "", Path::new(""), |host| host.execute(command)) {
+            // A child that meets one of these says so and ends with an error; any other keeps it from starting.
+            Err(error) if error.raw_os_error().is_some_and(|errno| errno != EIO) => {
+                Ok(Answer { status: 1, stdout: String::new(), stderr: error.to_string() })
+            }
+            answer => answer,
+        }
+    }
+
+    fn engine_post(&mut self, _socket: &Path, path: &str) -> std::result::Result<Value, EngineError> {
+        let started = self.operate(Touch::Call, "", Path::new(""), |host| {
+            host.log.push(format!("POST {path}"));
+            let id = path.strip_prefix("/containers/").and_then(|rest| rest.strip_suffix("/start"));
+            Ok(host.docker.start_container(id.unwrap_or_default()))
+        });
+        match started {
+            Ok(true) => Ok(Value::Null),
+            Ok(false) => Err(EngineError::Status(404, "no such container".into())),
+            Err(error) => Err(EngineError::Broken(error.to_string())),
+        }
+    }
+
+    fn sleep(&mut self, duration: Duration) {
+        self.pass(i64::try_from(duration.as_millis()).unwrap_or(0));
+    }
+
+    fn lock(&mut self) -> Result<()> {
+        if self.locked_by_other { Err(Error::from(ErrorKind::WouldBlock)) } else { Ok(()) }
+    }
+}
+
+impl FakeHost {
+    fn make(&mut self, path: &Path, kind: FileKind, mode: u32) -> Result<()> {
         self.has_parent(path)?;
         if self.files.contains_key(path) {
             return Err(Error::from(ErrorKind::AlreadyExists));
         }
-        let stat = Stat { dev: self.device(path), ..stat(FileKind::Dir, mode) };
-        let node = FakeNode { stat, bytes: Vec::new(), xattrs: Vec::new() };
+        let xattrs = if kind == FileKind::File { self.inherited(path) } else { Vec::new() };
+        let stat = Stat { mtime: self.clock / 1000, dev: self.device(path), ..stat(kind, mode) };
+        let node = FakeNode { stat, bytes: Vec::new(), xattrs };
+        self.disk.iter_mut().for_each(|disk| disk.made(path, &node));
         self.files.insert(path.into(), node);
         Ok(())
     }
 
-    fn remove_dir(&mut self, path: &Path) -> Result<()> {
-        self.op_at("remove-dir", path)?;
-        if !self.list(path)?.is_empty() {
-            return Err(Error::from(ErrorKind::DirectoryNotEmpty));
-        }
-        self.files.remove(path);
-        Ok(())
-    }
-
-    fn copy_self(&mut self, path: &Path) -> Result<()> {
-        self.op_on("copy", path)?;
-        self.write(path.to_str().unwrap_or_default(), 0o700, "binary");
-        Ok(())
-    }
-
-    fn run(&mut self, command: &Command) -> Result<Answer> {
-        self.op()?;
+    /// What a command does.
+    fn execute(&mut self, command: &Command) -> Result<Answer> {
         self.log.push(format!("{command:?}"));
         let now = self.clock;
         match command {
@@ -253,6 +266,11 @@ impl HostMut for FakeHost {
             Command::Reload(_) if self.docker.active == "active" => self.jobs.push((now + 700, Job::Reload)),
             Command::Reload(_) => return Ok(Self::done(1)),
             Command::ResetFailed(_) => self.docker.reset_failed(),
+            Command::Enable(_) | Command::Disable(_) | Command::Install { .. } | Command::LoadAuditRules
+                if self.etc_is_ill() =>
+            {
+                return Ok(Self::done(1));
+            }
             Command::LoadAuditRules if !self.augenrules => return Err(not_found()),
             Command::LoadAuditRules if self.audit_enabled == 2 => return Ok(Self::done(0)),
             Command::LoadAuditRules => return Ok(Self::done(self.load_rules())),
@@ -282,23 +300,5 @@ impl HostMut for FakeHost {
             Command::Install { argv } => self.install(argv),
         }
         Ok(Self::done(0))
-    }
-
-    fn engine_post(&mut self, _socket: &Path, path: &str) -> std::result::Result<Value, EngineError> {
-        self.op().map_err(|error| EngineError::Broken(error.to_string()))?;
-        self.log.push(format!("POST {path}"));
-        let id = path.strip_prefix("/containers/").and_then(|rest| rest.strip_suffix("/start")).unwrap_or_default();
-        if self.docker.start_container(id) {
-            return Ok(Value::Null);
-        }
-        Err(EngineError::Status(404, "no such container".into()))
-    }
-
-    fn sleep(&mut self, duration: Duration) {
-        self.pass(i64::try_from(duration.as_millis()).unwrap_or(0));
-    }
-
-    fn lock(&mut self) -> Result<()> {
-        if self.locked_by_other { Err(Error::from(ErrorKind::WouldBlock)) } else { Ok(()) }
     }
 }

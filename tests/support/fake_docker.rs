@@ -184,8 +184,13 @@ impl FakeDocker {
         }
     }
 
+    /// Whether this file makes it sick in this way.
+    fn sickens(&self, how: Sick, config: &Map<String, Value>) -> bool {
+        self.sick.is_some_and(|(sick, key)| sick == how && config.contains_key(key))
+    }
+
     fn is_sick(&self, how: Sick) -> bool {
-        self.sick.is_some_and(|(sick, key)| sick == how && self.config.contains_key(key))
+        self.sickens(how, &self.config)
     }
 
     /// A moment passes.
@@ -205,6 +210,9 @@ impl FakeDocker {
 
     pub(crate) fn stop(&mut self) {
         if self.active != "active" {
+            if self.active == "activating" {
+                (self.active, self.pid) = ("inactive".into(), 0);
+            }
             return;
         }
         if !self.live_restore() {
@@ -212,6 +220,13 @@ impl FakeDocker {
         }
         self.active = "inactive".into();
         self.pid = 0;
+    }
+
+    /// The host goes down, with all that runs on it.
+    pub(super) fn power_off(&mut self) {
+        self.kill_all();
+        self.reset_failed();
+        (self.active, self.pid) = ("inactive".into(), 0);
     }
 
     pub(crate) fn start(&mut self, now: i64, text: Option<&[u8]>) {
@@ -224,17 +239,17 @@ impl FakeDocker {
             (off("icc") && off("iptables")) || (self.swarm && on("live-restore"))
         };
         match config {
+            Ok(config) if self.sickens(Sick::Hangs, &config) => {
+                self.active = "activating".into();
+                self.pid = u32::try_from(self.pid()).unwrap_or(1);
+                return;
+            }
             Ok(config) if self.starts.len() <= 3 && !fatal(&config) => self.config = config,
             _ => {
                 self.active = "failed".into();
                 self.pid = 0;
                 return;
             }
-        }
-        if self.is_sick(Sick::Hangs) {
-            self.active = "activating".into();
-            self.pid = 0;
-            return;
         }
         if !self.live_restore() {
             // What an earlier daemon left running does not survive a start without live-restore.
@@ -256,7 +271,7 @@ impl FakeDocker {
     /// A reload takes the keys that can be reloaded and are there; taking one away changes nothing. Errors stay unseen.
     pub(crate) fn reload(&mut self, text: Option<&[u8]>) {
         let Ok(config) = parse(text, &self.flags) else { return };
-        if self.sick.is_some_and(|(sick, key)| sick == Sick::Deaf && config.contains_key(key)) {
+        if self.sickens(Sick::Deaf, &config) {
             return;
         }
         for key in RELOADABLE.iter().filter(|key| config.contains_key(**key)) {

@@ -7,22 +7,10 @@ use std::path::{Path, PathBuf};
 use seaworthy::host::{FileKind, Host, Node, Query, Recording, Stat};
 use serde_json::{Value, json};
 
+use super::fake_disk::PowerDisk;
 use super::fake_docker::{FakeContainer, FakeDocker};
+use super::fake_faults::Fault;
 use super::fake_systemd::{Read, flags, property};
-
-/// What goes wrong, and at which changing operation (from 1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
-    None,
-    /// That one operation fails with EIO.
-    Fail(usize),
-    /// The process dies there: that operation and all later ones do nothing. A write may be half done.
-    Kill(usize),
-    /// From there on nothing can be written below `/var`: the disk is full.
-    VarFull(usize),
-    /// The same, and the process dies at the second number.
-    VarFullKill(usize, usize),
-}
 
 /// One path.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,6 +61,8 @@ pub(crate) struct FakeHost {
     pub(crate) asked: std::cell::Cell<usize>,
     pub(crate) unanswered: Option<usize>,
     pub(super) dead: bool,
+    /// What a power cut would leave, once somebody asks.
+    pub(super) disk: Option<PowerDisk>,
     pub(super) jobs: Vec<(i64, Job)>,
     /// What an installed package brought; it stays on rollback.
     pub(crate) installed: Vec<PathBuf>,
@@ -119,6 +109,7 @@ impl FakeHost {
             asked: std::cell::Cell::new(0),
             unanswered: None,
             dead: false,
+            disk: None,
             jobs: Vec::new(),
             installed: Vec::new(),
             unit_read: Read::default(),

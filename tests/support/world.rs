@@ -191,11 +191,27 @@ pub(crate) fn node(host: &FakeHost, path: &str) -> FakeNode {
     host.files[Path::new(path)].clone()
 }
 
+/// Paths that are not as on another host, in words.
+pub(crate) fn differences(host: &FakeHost, other: &FakeHost) -> Vec<String> {
+    let (now, then) = (host.state(), other.state());
+    let told = |(path, node): &(std::path::PathBuf, FakeNode)| {
+        let stat = &node.stat;
+        let text = String::from_utf8_lossy(&node.bytes);
+        format!("{} {:?} {:04o} {}:{} {text:?}", path.display(), stat.kind, stat.mode, stat.uid, stat.gid)
+    };
+    type State = [(std::path::PathBuf, FakeNode)];
+    let only = |a: &State, b: &State, whose: &str| {
+        let lines = a.iter().filter(|one| !b.contains(one)).map(|one| format!("{whose} {}", told(one)));
+        lines.collect::<Vec<_>>()
+    };
+    [only(&now, &then, "now"), only(&then, &now, "was")].concat()
+}
+
 /// The host after a rollback, or never touched: everything as before, containers with their processes.
 pub(crate) fn assert_as_before(host: &mut FakeHost, before: &FakeHost, what: &str) {
     host.revive();
     assert!(!host.woken.get(), "{what}: the socket of a stopped daemon was asked");
-    assert_eq!(host.state(), before.state(), "{what}");
+    assert_eq!(differences(host, before), [] as [String; 0], "{what}");
     assert_eq!(host.kernel_rules, before.kernel_rules, "{what}");
     assert_eq!(pids(host), pids(before), "{what}");
     assert_eq!((host.docker.active.as_str(), host.docker.live_restore()), ("active", false), "{what}");

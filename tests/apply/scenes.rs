@@ -1,0 +1,158 @@
+//! Hosts with a plan that is run on them and taken back while things go wrong, and how the host has to stand then.
+
+use std::path::Path;
+
+use seaworthy::apply::{Store, list, unfinished};
+use seaworthy::host::Command;
+use seaworthy::plan::{Act, FileState, Plan};
+
+use crate::support::fake_host::FakeHost;
+use crate::support::world::{
+    AFTER, CONFIG, RULES, assert_as_before, busy, change, host, last, pids, plan, present, run, step, undo,
+};
+
+/// A host, and what is done to it.
+pub(crate) struct Scene {
+    pub(crate) name: &'static str,
+    pub(crate) host: fn() -> FakeHost,
+    pub(crate) plan: fn() -> Plan,
+    /// Files whose content the run changes: before it and after it.
+    files: Vec<(String, Option<String>, Option<String>)>,
+}
+
+/// Files of every kind on a host that has them, and one that has next to nothing and gets a package, units and folders.
+pub(crate) fn scenes() -> [Scene; 2] {
+    let scene = |name, host: fn() -> FakeHost, plan: fn() -> Plan| {
+        let mut scene = Scene { name, host, plan, files: Vec::new() };
+        let (before, after) = (host(), scene.applied());
+        let paths = after.files.keys().filter_map(|path| path.to_str()).filter(|path| path.starts_with("/etc"));
+        let texts = paths.map(|path| (path.to_owned(), before.text(path), after.text(path)));
+        scene.files = texts.filter(|(_, old, new)| old != new).collect();
+        scene
+    };
+    [scene("busy", busy, plan), scene("bare", bare, bare_plan)]
+}
+
+/// Without /etc/docker and with auditd off; a container runs that does not come back by itself.
+fn bare() -> FakeHost {
+    let mut host = host();
+    host.files.remove(Path::new(CONFIG));
+    host.files.remove(Path::new("/etc/docker"));
+    host.write("/etc/systemd/system/other.conf", 0o644, "");
+    host.container("one", 950, false);
+    host
+}
+
+fn bare_plan() -> Plan {
+    let dir = || FileState::Present { dir: true, mode: 0o755, uid: 0, gid: 0, content: None };
+    let new = |path: &str, after: FileState| change(path, FileState::Absent, after);
+    let file = |path: &str, text: &str| step(Act::File(new(path, present(0o644, Some(text)))), &["a"]);
+    let folder = |path: &str| step(Act::File(new(path, dir())), &["a"]);
+    let mut config = new(CONFIG, present(0o644, Some("{\n  \"live-restore\": true,\n  \"icc\": false\n}\n")));
+    config.interim = Some("{\n  \"live-restore\": true\n}\n".into());
+    let (auditd, drop_in) = ("auditd.service".to_owned(), "/etc/systemd/system/docker.service.d");
+    let argv = ["/usr/bin/apt-get", "install", "auditd"].map(str::to_owned).to_vec();
+    crate::support::world::of(vec![
+        step(Act::Run(Command::Install { argv }), &["a"]),
+        folder("/etc/docker"),
+        step(Act::LiveRestoreFirst(CONFIG.into()), &["a"]),
+        step(Act::Run(Command::Enable(auditd.clone())), &["a"]),
+        step(Act::Run(Command::Start(auditd)), &["a"]),
+        file(RULES, "-w /usr/bin/dockerd -p wa -k docker\n"),
+        step(Act::LoadAuditRules { expect: vec!["/usr/bin/dockerd wa".into()] }, &["a"]),
+        folder(drop_in),
+        file(&format!("{drop_in}/50-seaworthy.conf"), "[Service]\nEnvironment=A=b\n"),
+        step(Act::DaemonReload, &["a"]),
+        step(Act::File(config), &["a"]),
+        step(Act::RestartDocker, &["a"]),
+    ])
+}
+
+impl Scene {
+    /// The host with the run done.
+    pub(crate) fn applied(&self) -> FakeHost {
+        let mut host = (self.host)();
+        run(&mut host, &(self.plan)()).unwrap();
+        host.ops = 0;
+        host
+    }
+
+    /// How many operations a run has.
+    pub(crate) fn operations(&self) -> usize {
+        let mut host = (self.host)();
+        run(&mut host, &(self.plan)()).unwrap();
+        host.ops
+    }
+
+    /// How many operations its rollback has.
+    pub(crate) fn rollback_operations(&self) -> usize {
+        let mut host = self.applied();
+        let run = last(&host);
+        undo(&mut host, &run).unwrap();
+        host.ops
+    }
+
+    /// Everything is as before the run: files, rules, units, containers with their processes, the daemon.
+    pub(crate) fn assert_before(&self, host: &mut FakeHost, what: &str) {
+        assert_as_before(host, &(self.host)(), &format!("{}, {what}", self.name));
+        self.assert_units(host, what);
+    }
+
+    fn assert_units(&self, host: &FakeHost, what: &str) {
+        let enabled = host.units.get("auditd.service").is_some_and(|unit| unit.0 == "enabled");
+        assert!(!enabled, "{}, {what}: auditd is still enabled", self.name);
+    }
+
+    /// At any instant, whatever went wrong: the daemon runs with all containers in their processes, its next start
+    /// would not fail, and every file is the old one or the new one, whole.
+    pub(crate) fn assert_sound(&self, host: &FakeHost, what: &str) {
+        let what = format!("{}, {what}", self.name);
+        assert_eq!(pids(host), pids(&(self.host)()), "{what}");
+        self.assert_whole(host, &what);
+        let mut after = host.docker.clone();
+        after.reset_failed();
+        after.start(host.clock, host.text(CONFIG).as_deref().map(str::as_bytes));
+        assert_eq!(after.active, "active", "{what}: the next start fails on {:?}", host.text(CONFIG));
+    }
+
+    /// No file that the plan changes is empty or half written.
+    pub(crate) fn assert_whole(&self, host: &FakeHost, what: &str) {
+        for (path, old, new) in self.files.iter().filter(|(path, ..)| path != CONFIG) {
+            let now = host.text(path);
+            assert!(now == *old || now == *new, "{what}: {path} is {now:?}");
+        }
+        // Between the two it passes through contents of its own, each of them whole and with everything of the owner's.
+        if let Some(text) = host.text(CONFIG) {
+            let value: serde_json::Value =
+                serde_json::from_str(&text).unwrap_or_else(|error| panic!("{what}: {error} {text:?}"));
+            assert_eq!(value.get("dns").is_some(), self.name == "busy", "{what}: {text}");
+        }
+    }
+
+    /// Nothing of the run is left to undo, or it is undone now; then everything is as before.
+    pub(crate) fn settle(&self, host: &mut FakeHost, what: &str) {
+        let store = Store::default();
+        if let Some(open) = unfinished(host, &store).unwrap_or_else(|error| panic!("{what}: {error:?}")) {
+            undo(host, &open.run).unwrap_or_else(|error| panic!("{}, {what}: {error:?}", self.name));
+        }
+        assert_eq!(unfinished(host, &store).unwrap(), None, "{}, {what}", self.name);
+        list(host, &store).unwrap();
+        self.assert_before(host, what);
+    }
+
+    /// Whether all that was planned is there.
+    pub(crate) fn is_done(&self, host: &FakeHost) -> bool {
+        self.files.iter().all(|(path, _, new)| host.text(path) == *new)
+    }
+}
+
+#[test]
+fn the_scenes_change_what_they_should() {
+    for scene in scenes() {
+        let host = scene.applied();
+        assert!(scene.is_done(&host) && host.docker.live_restore(), "{}", scene.name);
+        assert_eq!(host.text(RULES).unwrap().lines().count(), if scene.name == "busy" { 2 } else { 1 });
+        assert!(scene.operations() > 100 && scene.rollback_operations() > 50, "{}", scene.name);
+        assert_eq!(scene.name == "busy", host.text(CONFIG).unwrap() == AFTER);
+    }
+}
