@@ -61,7 +61,7 @@ fn edited(old: &str, new: &str, watches: &[(&str, &str)]) {
         );
     }
     let old = if old.trim().is_empty() { "" } else { old };
-    let mut news = lines(new).filter(|line| !old.is_empty() || !(line.is_empty() || line.starts_with('#')));
+    let mut news = lines(new).filter(|line| !old.is_empty() || !(line.trim().is_empty() || line.starts_with('#')));
     for line in lines(old) {
         let now = news.next().expect("no line goes");
         if line != now {

@@ -19,6 +19,14 @@ fn all_of_a_flag_goes_and_nothing_else() {
     }
 }
 
+/// What looks like a comment in a joined line of an environment file is text, and ends like any other line.
+#[test]
+fn an_environment_file_has_no_comments_between_joined_lines() {
+    assert_eq!(edit_file("OPTIONS=-H x \\\n# c\n --debug\n", 1, DEBUG, true, None), None);
+    let unit = "ExecStart=d -H x \\\n# c\n --debug\n";
+    assert_eq!(edit_file(unit, 1, DEBUG, true, None).as_deref(), Some("ExecStart=d -H x \\\n# c\n\n"));
+}
+
 #[test]
 fn quotes_that_are_not_around_the_value_go_with_it() {
     assert_eq!(set_flag("OPTIONS=-H\"\": -D\n", HOST, "fd://").as_deref(), Some("OPTIONS=-Hfd:// -D\n"));

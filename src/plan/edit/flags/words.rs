@@ -19,7 +19,7 @@ pub(super) fn runs_at(text: &str, line: usize) -> Vec<Vec<Word>> {
     let Some((name, value)) = assignment_at(text, line) else { return Vec::new() };
     let rest = &text[value..];
     match name {
-        "Environment" => words(text, value..value + logical_len(rest), true)
+        "Environment" => words(text, value..value + logical_len(rest, true), true)
             .into_iter()
             .filter_map(|word| {
                 let at = word.inner.start + word.text.find('=')? + 1;
@@ -29,11 +29,11 @@ pub(super) fn runs_at(text: &str, line: usize) -> Vec<Vec<Word>> {
                 Some(words(text, inner, true))
             })
             .collect(),
-        _ if name.starts_with("Exec") => vec![words(text, value..value + logical_len(rest), true)],
+        _ if name.starts_with("Exec") => vec![words(text, value..value + logical_len(rest, true), true)],
         _ => {
             let range = match quoted(rest) {
                 Some(len) => value + 1..value + 1 + len,
-                None => value..value + logical_len(rest),
+                None => value..value + logical_len(rest, false),
             };
             vec![words(text, range, false)]
         }
@@ -72,12 +72,12 @@ fn assignment(line: &str) -> Option<(&str, usize)> {
 }
 
 /// The length of a logical line: up to the first line end that no backslash joins to the next one. Comment lines
-/// between joined lines do not end it: systemd skips them.
-fn logical_len(text: &str) -> usize {
+/// between the joined lines of a unit do not end it: systemd skips them. In an environment file they are joined.
+fn logical_len(text: &str, unit: bool) -> usize {
     let mut len = 0;
     for (i, line) in text.split_inclusive('\n').enumerate() {
         let bare = line.trim_end_matches(['\r', '\n']);
-        if !bare.ends_with('\\') && (i == 0 || !is_comment(bare)) {
+        if !bare.ends_with('\\') && (i == 0 || !unit || !is_comment(bare)) {
             return len + bare.len();
         }
         len += line.len();
