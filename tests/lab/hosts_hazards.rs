@@ -49,7 +49,8 @@ const CHECKS: &str = "live-restore,no-new-privileges";
 fn near_misses(host: &Machine) {
     host.ok("lab-image; mkdir /srv/suid; cp /usr/bin/sleep /usr/bin/id /srv/suid; chmod 4755 /srv/suid/*");
     // cap_net_raw in the file, permitted and effective, as `setcap` writes it.
-    let capable = "import os, struct; os.setxattr('/srv/suid/cat', 'security.capability', struct.pack('<5I', 0x2000001, 0x2000, 0, 0, 0))";
+    let capable = "import os, struct; raw = struct.pack('<5I', 0x2000001, 0x2000, 0, 0, 0); \
+        os.setxattr('/srv/suid/cat', 'security.capability', raw)";
     host.ok(&format!("cp /usr/bin/cat /srv/suid/cat && python3 -c \"{capable}\""));
     host.ok("docker run -d --name web -p 8080:80 busybox:1 nc -ll -p 80 -e cat");
     let health = "--health-cmd 'sleep 5000' --health-interval 1s --health-timeout 2h";

@@ -93,9 +93,9 @@ pub struct Login {
 
 /// Looks at every process.
 ///
-/// A build is seen by the processes that its `RUN` steps have, or by its client on this host or in a container; one that
-/// a client elsewhere started and that is between two steps cannot be seen. A login whose parents are gone (tmux, screen), or
-/// through a container that shares the host's network, cannot be seen either.
+/// A build is seen by the processes that its `RUN` steps have, or by its client on this host or in a container; one
+/// that a client elsewhere started and that is between two steps cannot be seen. A login whose parents are gone (tmux,
+/// screen), or through a container that shares the host's network, cannot be seen either.
 ///
 /// # Errors
 /// When `/proc` cannot be read, or when we are not root and so do not see everything.

@@ -28,8 +28,8 @@ pub(super) fn drops_privilege(subject: &Situation, evidence: &mut Evidence) {
     for process in processes.contained.iter().filter(|process| !process.no_new_privs) {
         let Some(container) = containers.iter().find(|c| process.containers.contains(&c.id)) else { continue };
         let parent = by_pid.get(&process.parent).filter(|parent| parent.containers == process.containers);
-        // The first process has its parent outside. Since Docker 25 (24.0.6, moby#45511) dockerd starts it with what its
-        // program's file would give, so that it keeps that.
+        // The first process has its parent outside. Since Docker 25 (24.0.6, moby#45511) dockerd starts it with what
+        // its program's file would give, so that it keeps that.
         let kept = subject.facts.daemon.version.as_ref().is_some_and(|version| version.numbers[0] >= 25);
         let without = parent.map_or(!kept && !is_root(container), |parent| parent.euid != 0 && !parent.capable);
         if let Some(gained) = gained(process, parent.copied(), without) {
