@@ -3,18 +3,20 @@
 //!
 //! Input: the plan as JSON.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use seaworthy::apply::{RollbackOptions, Silent, Store, rollback};
 use seaworthy::audit;
-use seaworthy::error::Kind;
+use seaworthy::error::{Kind, Result};
 use seaworthy::facts::{self, Facts};
 use seaworthy::host::{Command, RecordedHost};
 use seaworthy::plan::edit::daemon_json;
-use seaworthy::plan::{Act, FileChange, FileState, Plan, diff, vetted};
+use seaworthy::plan::{Act, Choice, FileChange, FileState, Inputs, Plan, diff, vetted};
+use seaworthy::policy::Policy;
 use seaworthy::report::{Envelope, json, plan_text};
 
+use super::facts::{NOTHING, all};
 use super::support::fake_host::FakeHost;
 use super::support::world;
 
@@ -30,20 +32,25 @@ pub fn check(data: &[u8]) {
     let document = json::plan(&Envelope::new(0, None, 2), &plan, &render).expect("JSON");
     assert!(serde_json::from_str::<serde_json::Value>(&document).is_ok());
     plan_text::document(&plan, &|_| None, &render);
-    if vetted(&plan, host_facts()).is_ok() {
+    if let Ok(again) = vetted_there(&plan) {
+        assert_eq!(again.steps, plan.steps, "what is carried out is what the file says");
         plan.steps.iter().for_each(|step| ours(&step.act));
     }
     applied(&plan);
 }
 
-/// The host that a plan is vetted on.
-fn host_facts() -> &'static Facts {
-    static FACTS: OnceLock<Facts> = OnceLock::new();
-    FACTS.get_or_init(|| {
+/// The plan as it is vetted on a fresh host, with all checks.
+fn vetted_there(saved: &Plan) -> Result<Plan> {
+    static FRESH: OnceLock<(RecordedHost, Facts)> = OnceLock::new();
+    let (host, facts) = FRESH.get_or_init(|| {
         let text = include_str!("../../../fixtures/hosts/debian-12.json");
         let host = RecordedHost::new(serde_json::from_str(text).expect("a recording"));
-        facts::gather(&host, &audit::objects(&[]))
-    })
+        let facts = facts::gather(&host, &audit::objects(all()));
+        (host, facts)
+    });
+    let (policy, choice, put_back) = (&Policy::default(), Choice::automatic(), &[] as &[PathBuf]);
+    let written = &NOTHING;
+    vetted(saved, &Inputs { host, entries: all(), policy, facts, choice, no_restart: false, put_back, written })
 }
 
 /// Nothing that runs as root but what the planner itself would run, and no content that no diff shows.

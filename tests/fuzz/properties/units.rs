@@ -25,6 +25,7 @@ pub fn check(data: &[u8]) {
             uid: 0,
             gid: 0,
             nlink: 1,
+            immutable: false,
             size: text.len() as u64,
             mtime: 0,
             dev: "8:1".into(),
