@@ -353,7 +353,7 @@ fn containers_that_a_failed_run_lost_run_again() {
     let mut plan = of(vec![step(Act::RestartDocker, &["daemon.icc"])]);
     plan.expected_containers = host.docker.containers.iter().map(|one| (one.name.clone(), one.id.clone())).collect();
     let error = run(&mut host, &plan).unwrap_err();
-    assert!(error.message.contains("containers are not as before"), "{error:?}");
+    assert!(error.message.contains("docker is not as before"), "{error:?}");
     assert!(pids(&host).iter().all(|pid| *pid != 0), "{:?}", host.docker.containers);
 }
 

@@ -19,7 +19,9 @@ mod scenario;
 mod support {
     pub(crate) mod fake_answers;
     pub(crate) mod fake_changes;
+    pub(crate) mod fake_disk;
     pub(crate) mod fake_docker;
+    pub(crate) mod fake_faults;
     pub(crate) mod fake_host;
     pub(crate) mod fake_systemd;
 }

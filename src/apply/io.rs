@@ -24,7 +24,9 @@ impl<T> At<T> for io::Result<T> {
                 ErrorKind::StorageFull | ErrorKind::QuotaExceeded => failure.hint(format!("run `df -h {folder}`")),
                 ErrorKind::ReadOnlyFilesystem => failure.hint(format!("run `findmnt --target {folder}`")),
                 // Root is refused only where a file is immutable, or a security module says so.
-                ErrorKind::PermissionDenied => failure.hint(format!("run `lsattr -da {folder} {folder}/*`")),
+                ErrorKind::PermissionDenied if what != "read" => {
+                    failure.hint(format!("run `lsattr -da {folder} {folder}/*`"))
+                }
                 _ => failure,
             };
             failure.because(error)

@@ -3,7 +3,7 @@
 use seaworthy::apply::{Store, unfinished};
 use seaworthy::error::{Failure, Kind};
 
-use crate::scenes::{Scene, scenes};
+use crate::scenes::{Scene, scenes, told};
 use crate::support::fake_faults::{Disk, EIO, ENOSPC, EROFS, Fault};
 use crate::support::fake_host::FakeHost;
 use crate::support::world::{last, run, undo};
@@ -40,7 +40,7 @@ fn assert_told(error: &Failure, what: &str) {
 
 /// What failed stands in nobody's way: the same run goes through. Tried at some of the points, for the time it takes.
 fn again(scene: &Scene, host: &mut FakeHost, at: usize, what: &str) {
-    if at % 9 == 0 {
+    if at.is_multiple_of(9) {
         run(host, &(scene.plan)()).unwrap_or_else(|error| panic!("again after {what}: {error:?}"));
     }
 }
@@ -70,7 +70,7 @@ fn one_error_at_any_operation_leaves_all_or_nothing() {
                 again(&scene, &mut host, at, &what);
             }
         }
-        println!("apply, one operation with {name}: {tried} crash points");
+        told(&format!("apply, one operation with {name}: {tried} crash points"));
     }
     assert!(rolled_back > 600, "{rolled_back}");
 }
@@ -96,7 +96,7 @@ fn a_rollback_with_one_error_at_any_operation_can_be_run_again() {
                 scene.settle(&mut host, &what);
             }
         }
-        println!("rollback, one operation with {name}: {tried} crash points");
+        told(&format!("rollback, one operation with {name}: {tried} crash points"));
     }
 }
 
@@ -130,7 +130,7 @@ fn a_store_that_stays_ill_does_not_keep_the_host_from_coming_back() {
                 again(&scene, &mut host, at, &what);
             }
         }
-        println!("apply, /var with {name} until mended: {tried} crash points");
+        told(&format!("apply, /var with {name} until mended: {tried} crash points"));
     }
 }
 
@@ -159,7 +159,9 @@ fn what_cannot_be_brought_back_on_an_ill_disk_is_once_it_is_mended() {
                 }
             }
             assert!(incomplete > 0 && incomplete < tried, "{top} with {name}: {incomplete} of {tried}");
-            println!("apply, {top} with {name} until mended: {tried} crash points, {incomplete} of them incomplete");
+            told(&format!(
+                "apply, {top} with {name} until mended: {tried} crash points, {incomplete} of them incomplete"
+            ));
         }
     }
 }
@@ -187,7 +189,7 @@ fn a_rollback_on_a_disk_that_stays_ill_is_completed_once_it_is_mended() {
                     scene.settle(&mut host, &what);
                 }
             }
-            println!("rollback, {top} with {name} until mended: {tried} crash points");
+            told(&format!("rollback, {top} with {name} until mended: {tried} crash points"));
         }
     }
 }

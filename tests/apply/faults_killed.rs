@@ -3,7 +3,7 @@
 use seaworthy::apply::{Store, unfinished};
 use seaworthy::error::Kind;
 
-use crate::scenes::scenes;
+use crate::scenes::{scenes, told};
 use crate::support::fake_faults::{Disk, ENOSPC, EROFS, Fault};
 use crate::support::world::{busy, last, plan, run, undo};
 
@@ -38,7 +38,7 @@ fn killed_at_any_operation_a_fresh_process_restores_everything() {
             scene.settle(&mut host, &what);
         }
     }
-    println!("apply, SIGKILL: {tried} crash points");
+    told(&format!("apply, SIGKILL: {tried} crash points"));
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn a_rollback_killed_at_any_operation_can_be_run_again() {
             scene.settle(&mut host, &what);
         }
     }
-    println!("rollback, SIGKILL: {tried} crash points");
+    told(&format!("rollback, SIGKILL: {tried} crash points"));
 }
 
 /// A disk went bad under the run, and then somebody lost patience.
@@ -91,7 +91,7 @@ fn killed_while_a_disk_is_ill_the_host_comes_back_once_it_is_mended() {
             }
         }
     }
-    println!("apply, an ill disk and then SIGKILL: {tried} crash points");
+    told(&format!("apply, an ill disk and then SIGKILL: {tried} crash points"));
 }
 
 /// The timer finds the disk still full: the host comes back all the same, and the journal is closed when there is room.
@@ -113,7 +113,7 @@ fn a_full_disk_does_not_keep_the_timer_from_undoing_a_killed_run() {
             scene.settle(&mut host, &what);
         }
     }
-    println!("rollback of a killed run on a full disk: {tried} crash points");
+    told(&format!("rollback of a killed run on a full disk: {tried} crash points"));
 }
 
 #[test]
@@ -145,5 +145,5 @@ fn a_rollback_killed_while_the_journal_cannot_be_written_is_still_ours() {
             scene.settle(&mut host, &what);
         }
     }
-    println!("rollback, a full disk and then SIGKILL: {tried} crash points");
+    told(&format!("rollback, a full disk and then SIGKILL: {tried} crash points"));
 }

@@ -2,7 +2,7 @@
 
 use seaworthy::apply::{Store, list, unfinished};
 
-use crate::scenes::{Scene, scenes};
+use crate::scenes::{Scene, scenes, told};
 use crate::support::fake_disk::Survives;
 use crate::support::fake_faults::Fault;
 use crate::support::fake_host::FakeHost;
@@ -40,7 +40,7 @@ fn assert_recovers(scene: &Scene, host: &mut FakeHost, stands: bool, what: &str)
         None if stands => assert_eq!(differ(host, &scene.applied()), none, "{what}: not all of it stands"),
         None => assert_eq!(differ(host, &before), none, "{what}: nobody would undo it"),
     }
-    assert_eq!(unfinished(host, &store).unwrap(), None, "{what}");
+    assert_eq!(unfinished(host, &store).expect("runs"), None, "{what}");
     assert_eq!(pids(host), running, "{what}: the way back lost a container {:#?}", host.log);
     assert_eq!(host.docker.active, "active", "{what}");
     if !stands {
@@ -76,7 +76,7 @@ fn a_power_cut_at_any_operation_of_a_run_can_be_undone() {
             }
         }
     }
-    println!("apply, power cut: {tried} crash points");
+    told(&format!("apply, power cut: {tried} crash points"));
 }
 
 #[test]
@@ -100,5 +100,5 @@ fn a_power_cut_at_any_operation_of_a_rollback_can_be_undone() {
             }
         }
     }
-    println!("rollback, power cut: {tried} crash points");
+    told(&format!("rollback, power cut: {tried} crash points"));
 }

@@ -72,7 +72,7 @@ impl Scene {
     /// The host with the run done.
     pub(crate) fn applied(&self) -> FakeHost {
         let mut host = (self.host)();
-        run(&mut host, &(self.plan)()).unwrap();
+        run(&mut host, &(self.plan)()).expect("a run");
         host.ops = 0;
         host
     }
@@ -80,7 +80,7 @@ impl Scene {
     /// How many operations a run has.
     pub(crate) fn operations(&self) -> usize {
         let mut host = (self.host)();
-        run(&mut host, &(self.plan)()).unwrap();
+        run(&mut host, &(self.plan)()).expect("a run");
         host.ops
     }
 
@@ -88,7 +88,7 @@ impl Scene {
     pub(crate) fn rollback_operations(&self) -> usize {
         let mut host = self.applied();
         let run = last(&host);
-        undo(&mut host, &run).unwrap();
+        undo(&mut host, &run).expect("a rollback");
         host.ops
     }
 
@@ -135,8 +135,8 @@ impl Scene {
         if let Some(open) = unfinished(host, &store).unwrap_or_else(|error| panic!("{what}: {error:?}")) {
             undo(host, &open.run).unwrap_or_else(|error| panic!("{}, {what}: {error:?}", self.name));
         }
-        assert_eq!(unfinished(host, &store).unwrap(), None, "{}, {what}", self.name);
-        list(host, &store).unwrap();
+        assert_eq!(unfinished(host, &store).expect("runs"), None, "{}, {what}", self.name);
+        list(host, &store).expect("runs");
         self.assert_before(host, what);
     }
 
@@ -144,6 +144,12 @@ impl Scene {
     pub(crate) fn is_done(&self, host: &FakeHost) -> bool {
         self.files.iter().all(|(path, _, new)| host.text(path) == *new)
     }
+}
+
+/// The figures of a test, to be quoted: `cargo test --test apply faults -- --nocapture`.
+#[allow(clippy::print_stdout, reason = "a test has no other way to tell a figure")]
+pub(crate) fn told(line: &str) {
+    println!("{line}");
 }
 
 #[test]

@@ -20,7 +20,7 @@ fn spoilt(host: &Machine, spoil: &str, args: &str, mend: &str, status: i32) -> S
     out.stderr
 }
 
-/// Sets or clears the immutable flag of a path, as chattr does: FS_IOC_SETFLAGS.
+/// Sets or clears the immutable flag of a path, as chattr does (`FS_IOC_SETFLAGS`).
 fn immutable(path: &str, on: bool) -> String {
     let flags = if on { 0x10 } else { 0 };
     format!(

@@ -31,7 +31,7 @@ impl FakeHost {
     pub(super) fn load_rules(&mut self) -> i32 {
         let dir = PathBuf::from("/etc/audit/rules.d");
         let mut names = self.list(&dir).unwrap_or_default();
-        names.retain(|name| name.ends_with(".rules") && !name.starts_with('.'));
+        names.retain(|name| Path::new(name).extension().is_some_and(|end| end == "rules") && !name.starts_with('.'));
         let texts: Vec<_> = names.iter().filter_map(|name| self.text(dir.join(name).to_str()?)).collect();
         let all = texts.concat();
         // augenrules puts `-D` first wherever it is written.

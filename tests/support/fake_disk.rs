@@ -94,10 +94,13 @@ impl PowerDisk {
         if let Some(number) = self.cached.get(path) {
             self.inodes[*number].synced = node.clone();
         }
-        let (done, rest) = std::mem::take(&mut self.pending).into_iter().partition(|(dir, _)| dir == path);
-        self.pending = rest;
-        let done: Vec<(PathBuf, Name)> = done;
-        done.into_iter().for_each(|(_, name)| apply(&mut self.names, name));
+        for (dir, name) in std::mem::take(&mut self.pending) {
+            if dir == path {
+                apply(&mut self.names, name);
+            } else {
+                self.pending.push((dir, name));
+            }
+        }
     }
 
     /// What is on the disk after the power went.
@@ -113,7 +116,9 @@ impl PowerDisk {
                 Survives::Names | Survives::All => pending.len(),
                 Survives::Some(seed) => chance(seed, &dir, pending.len() + 1),
             };
-            pending.into_iter().take(count).for_each(|name| apply(&mut names, name));
+            for name in pending.into_iter().take(count) {
+                apply(&mut names, name);
+            }
         }
         let here: BTreeMap<usize, &FakeNode> =
             self.cached.iter().filter_map(|(path, number)| Some((*number, files.get(path)?))).collect();

@@ -193,13 +193,13 @@ pub(crate) fn node(host: &FakeHost, path: &str) -> FakeNode {
 
 /// Paths that are not as on another host, in words.
 pub(crate) fn differences(host: &FakeHost, other: &FakeHost) -> Vec<String> {
+    type State = [(std::path::PathBuf, FakeNode)];
     let (now, then) = (host.state(), other.state());
     let told = |(path, node): &(std::path::PathBuf, FakeNode)| {
         let stat = &node.stat;
         let text = String::from_utf8_lossy(&node.bytes);
         format!("{} {:?} {:04o} {}:{} {text:?}", path.display(), stat.kind, stat.mode, stat.uid, stat.gid)
     };
-    type State = [(std::path::PathBuf, FakeNode)];
     let only = |a: &State, b: &State, whose: &str| {
         let lines = a.iter().filter(|one| !b.contains(one)).map(|one| format!("{whose} {}", told(one)));
         lines.collect::<Vec<_>>()
