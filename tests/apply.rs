@@ -2,6 +2,8 @@
 
 #[path = "apply/faults.rs"]
 mod faults;
+#[path = "apply/interrupts.rs"]
+mod interrupts;
 #[path = "apply/order.rs"]
 mod order;
 #[path = "apply/rollback.rs"]
