@@ -8,6 +8,8 @@ mod faults_errors;
 mod faults_killed;
 #[path = "apply/faults_power.rs"]
 mod faults_power;
+#[path = "apply/interrupts.rs"]
+mod interrupts;
 #[path = "apply/order.rs"]
 mod order;
 #[path = "apply/rollback.rs"]

@@ -6,18 +6,6 @@ use crate::vm_look::{OWN_RULES, files, findings, kernel_rules, open, own_rules, 
 const AUDIT_ONLY: &str = "--check 'audit.*'";
 const SITE_RULE: &str = "-w /etc/passwd -p aw -k site";
 
-/// Presses Ctrl-C twice while apt is at work. A shell's background ignores SIGINT, which we would too.
-const INTERRUPTED: &str = "mkfifo /root/keys
-    script -qefc 'env --default-signal=INT TERM=xterm seaworthy apply --yes --check audit.auditd' /root/said </root/keys >/dev/null & p=$!
-    exec 3>/root/keys
-    until test -e /run/begun; do kill -0 $p || exit 99; sleep 0.2; done
-    for n in 1 2; do printf '\\003' >&3; sleep 1; done
-    touch /run/pressed
-    wait $p";
-
-/// Makes apt wait in the middle of an install until the keys are pressed.
-const WAITS: &str = "DPkg::Pre-Invoke {\"touch /run/begun; until test -e /run/pressed; do sleep 0.2; done\";};\n";
-
 /// Holds the lock of dpkg's frontends, as another package manager does.
 const UPGRADES: &str = r#"use Fcntl;
 open(my $lock, ">>", "/var/lib/dpkg/lock-frontend") or die;
@@ -39,15 +27,6 @@ fn auditd_is_installed_and_stays() {
     assert!(plan.stdout.contains("\n# run: /usr/bin/apt-get "), "{}", plan.stdout);
     assert!(plan.stdout.contains("# note: the package auditd stays installed on rollback\n"), "{}", plan.stdout);
     assert_eq!(vm.sh("command -v auditctl").status, 1, "a plan installs nothing");
-
-    // A package manager that is killed half-way leaves a mess: a Ctrl-C at the terminal does not reach it.
-    vm.write_file("/etc/apt/apt.conf.d/99-lab", WAITS);
-    let stopped = vm.sh(INTERRUPTED);
-    let said = vm.ok("cat /root/said");
-    assert_eq!(stopped.status, 1, "{stopped:?}\n{said}");
-    assert!(said.contains("interrupted") && said.contains("unchanged, but for packages"), "{said}");
-    assert_eq!(vm.ok("dpkg --audit; dpkg-query -W -f '${Status}' auditd"), "install ok installed");
-    vm.ok("dpkg --purge auditd");
 
     // Unattended upgrades have dpkg's lock, and keep it until apt-get has been waiting for a while.
     vm.write_file("/root/upgrades", UPGRADES);
