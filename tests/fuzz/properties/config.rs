@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use seaworthy::catalog::Benchmark;
 use seaworthy::facts::keys::{self, Shape};
 use seaworthy::plan::edit::daemon_json;
 use seaworthy::policy::Policy;
@@ -26,7 +27,7 @@ pub fn check(data: &[u8]) {
     let document: toml_edit::DocumentMut = text.parse().expect("what was read is TOML");
     let item = |key: &str| document.get(key).and_then(|item| item.as_str());
     assert_eq!(policy.profile.as_deref(), item("profile"));
-    assert_eq!(policy.benchmark.map(|benchmark| benchmark.version()), item("benchmark"));
+    assert_eq!(policy.benchmark.map(Benchmark::version), item("benchmark"));
     let known = ["profile", "benchmark", "trusted-docker-users", "values"];
     assert!(document.iter().all(|(key, _)| known.contains(&key)), "a key that is not known went through: {text:?}");
     for key in keys::KEYS {

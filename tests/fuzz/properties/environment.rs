@@ -1,4 +1,4 @@
-//! An edit of /etc/environment gives one variable its value, and every other one keeps its own, as pam_env reads them.
+//! An edit of /etc/environment gives one variable its value, and every other one keeps its own, as `pam_env` reads them.
 //!
 //! Input: the name, the value, the file.
 
