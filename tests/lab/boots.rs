@@ -70,6 +70,11 @@ fn bookworm_vm_has_audit_and_keeps_its_disk() {
     assert_eq!(vm.ok("auditctl -l"), "-w /etc/docker -p wa -k lab");
     assert_eq!(vm.ok("docker inspect -f '{{.State.Running}}' web"), "true");
 
+    vm.ok("echo kept >/root/copied; sync; echo lost >/root/open");
+    let cut = vm.fork();
+    assert_eq!(cut.offline("cat root/copied root/open").stdout, "kept\n", "a copy has what a cut leaves");
+    assert_eq!(vm.ok("cat /root/open"), "lost");
+
     vm.power_cut("echo kept >/root/kept; sync; echo lost >/root/lost; sleep 100", 3.0);
     assert_eq!(vm.ok("cat /root/kept"), "kept");
     assert_eq!(vm.ok("cat /root/lost 2>/dev/null; true"), "");

@@ -182,8 +182,11 @@ fn stripped_binary() -> &'static Path {
     static STRIPPED: OnceLock<PathBuf> = OnceLock::new();
     STRIPPED.get_or_init(|| {
         let stripped = Path::new(env!("CARGO_TARGET_TMPDIR")).join("seaworthy");
-        let status = Command::new("strip").arg("-o").arg(&stripped).arg(env!("CARGO_BIN_EXE_seaworthy")).status();
+        // another process of these tests may be at work with it
+        let new = stripped.with_extension(std::process::id().to_string());
+        let status = Command::new("strip").arg("-o").arg(&new).arg(env!("CARGO_BIN_EXE_seaworthy")).status();
         assert!(status.is_ok_and(|s| s.success()), "strip failed");
+        std::fs::rename(&new, &stripped).unwrap_or_else(|e| panic!("{}: {e}", stripped.display()));
         stripped
     })
 }
