@@ -288,10 +288,15 @@ fn exact_mode(path: &Path, mode: u32) -> io::Result<Mode> {
     Mode::from_bits(mode).ok_or_else(|| invalid(path, &format!("{mode:o} is not a mode")))
 }
 
-/// Whether `chattr +i` or `+a` is set. `stat` does not say, and a file system without such flags answers no.
+/// Whether `chattr +i` or `+a` is set. `stat` does not say, and a file system without such flags answers no; so does a
+/// kernel before 4.11, which has no statx, and a filter of system calls that hides it. The write fails then, and is
+/// taken back.
 fn immutable(held: &OwnedFd) -> io::Result<bool> {
-    let attributes = statx(held, "", rustix::fs::AtFlags::EMPTY_PATH, StatxFlags::empty())?.stx_attributes;
-    Ok(attributes.intersects(StatxAttributes::IMMUTABLE | StatxAttributes::APPEND))
+    match statx(held, "", rustix::fs::AtFlags::EMPTY_PATH, StatxFlags::empty()) {
+        Ok(stat) => Ok(stat.stx_attributes.intersects(StatxAttributes::IMMUTABLE | StatxAttributes::APPEND)),
+        Err(rustix::io::Errno::NOSYS | rustix::io::Errno::PERM) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn to_stat(raw: &FileStat, kind: FileKind, immutable: bool) -> Stat {
