@@ -95,7 +95,7 @@ fn a_start_that_hangs_is_given_up() {
     host.ok("echo hangs >/run/misbehave");
     let (before, running) = (content(&host), containers(&host));
     let line = "seaworthy apply --yes 2>/run/said & until systemctl is-active docker | grep -q activating; do sleep 0.1; \
-        done; sleep 2; kill -INT $!; wait $!; echo $?; cat /run/said";
+        done; sleep 2; kill -TERM $!; wait $!; echo $?; cat /run/said";
     let said = host.ok(line);
     says(&said, &["4\n", "error: interrupted\n", "host: rolled back (run "]);
     works_as_before(&host, &running, &[], "interrupted");
