@@ -7,6 +7,8 @@
 mod benchmark;
 #[path = "catalog/entry.rs"]
 mod entry;
+#[path = "catalog/rule.rs"]
+mod rule;
 #[path = "catalog/validate.rs"]
 mod validate;
 
@@ -20,7 +22,7 @@ use validate::{Origin, read_all};
 fn main() -> Result<(), Box<dyn Error>> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
     println!("cargo::rerun-if-changed=remediations");
-    for source in ["build.rs", "catalog/benchmark.rs", "catalog/entry.rs", "catalog/validate.rs"] {
+    for source in ["build.rs", "catalog/benchmark.rs", "catalog/entry.rs", "catalog/rule.rs", "catalog/validate.rs"] {
         println!("cargo::rerun-if-changed=src/{source}");
     }
     let files = entries(&root.join("remediations"))?;

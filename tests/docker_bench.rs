@@ -37,7 +37,7 @@ fn ours(host: &str) -> BTreeMap<String, Verdict> {
     let host = RecordedHost::new(recording);
     let catalog = Catalog::built_in();
     let entries: Vec<&Entry> = catalog.entries().filter(|e| e.number(Benchmark::V1_6_0).is_some()).collect();
-    let facts = facts::gather(&host, &audit::objects(&entries));
+    let facts = facts::gather(&host, &audit::needs(&entries));
     let mut verdicts: BTreeMap<String, Vec<Verdict>> = BTreeMap::new();
     for finding in audit::audit(&entries, &facts, &Policy::default()) {
         let number = catalog.get(&finding.check).and_then(|e| e.number(Benchmark::V1_6_0)).expect("selected by number");

@@ -3,20 +3,25 @@
 mod expect;
 mod finding;
 mod probe;
+mod subject;
 
 use std::collections::BTreeSet;
 
-use wildmatch::WildMatch;
-
 use crate::catalog::{Builtin, Check, Edit, Entry, Object};
-use crate::facts::Facts;
+use crate::facts::{Facts, Needs};
 use crate::policy::Policy;
+
+use subject::Subjects;
 
 pub use expect::show as show_value;
 pub use finding::{Applicability, Disruption, Finding, HazardFound, PendingOn, Verdict};
 
-/// Every object that these checks and their remediations look at.
-pub fn objects(entries: &[&Entry]) -> BTreeSet<Object> {
+/// What these checks and their remediations look at.
+pub fn needs(entries: &[&Entry]) -> Needs {
+    Needs { objects: objects(entries) }
+}
+
+fn objects(entries: &[&Entry]) -> BTreeSet<Object> {
     let named = |name: &str| Object::Named(name.to_owned());
     let mut needed = BTreeSet::from([named("daemon-json"), named("docker-socket"), named("data-root")]);
     for entry in entries {
@@ -35,7 +40,11 @@ pub fn objects(entries: &[&Entry]) -> BTreeSet<Object> {
             Check::Builtin(Builtin::TlsListener) => {
                 needed.extend(["tls-ca", "tls-cert", "tls-key"].map(named));
             }
-            Check::DaemonSetting { .. } | Check::Environment { .. } | Check::Attest { .. } | Check::Builtin(_) => {}
+            Check::DaemonSetting { .. }
+            | Check::Environment { .. }
+            | Check::Attest { .. }
+            | Check::Container(_)
+            | Check::Builtin(_) => {}
         }
         for edit in &entry.remediation.edits {
             if let Edit::AuditWatch { object, .. } | Edit::FileAccess { object, .. } = edit {
@@ -48,31 +57,27 @@ pub fn objects(entries: &[&Entry]) -> BTreeSet<Object> {
 
 /// Judges every check, on the subjects that the policy names: all, unless it names some.
 pub fn audit(entries: &[&Entry], facts: &Facts, policy: &Policy) -> Vec<Finding> {
-    let wanted: Vec<WildMatch> = policy.subjects.iter().map(|pattern| WildMatch::new(pattern)).collect();
-    let is_wanted = |subject: &str| {
-        let name = subject.split_once(':').map_or(subject, |(_, name)| name);
-        wanted.is_empty() || wanted.iter().any(|pattern| pattern.matches(subject) || pattern.matches(name))
-    };
+    let subjects = Subjects::new(&policy.subjects, facts);
     let mut findings = Vec::new();
     for entry in entries {
-        let outcomes = probe::run(entry, facts, policy).into_iter().filter(|outcome| is_wanted(&outcome.subject));
+        let outcomes = probe::run(entry, facts, policy).into_iter().filter(|outcome| subjects.wanted(outcome));
         findings.extend(outcomes.map(|outcome| finding(entry, outcome)));
     }
     findings
 }
 
 fn finding(entry: &Entry, outcome: probe::Outcome) -> Finding {
-    let probe::Outcome { subject, verdict, pending_on, expected, actual, source } = outcome;
+    let probe::Outcome { subject, subject_id, verdict, pending_on, severity, expected, actual, source } = outcome;
     Finding {
         check: entry.id.clone(),
         title: entry.title.clone(),
         level: entry.level,
         references: entry.references.clone(),
-        subject_id: subject.clone(),
+        subject_id: subject_id.unwrap_or_else(|| subject.clone()),
         subject,
         verdict,
         pending_on,
-        severity: entry.severity,
+        severity: severity.unwrap_or(entry.severity),
         expected,
         actual,
         source,

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::rule::ContainerRule;
+
 /// One check of the catalogue.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -219,6 +221,8 @@ pub enum Check {
         /// What to look at.
         look_at: String,
     },
+    /// Something that holds for each container.
+    Container(ContainerRule),
     /// A probe that is its own, by name.
     Builtin(Builtin),
 }

@@ -4,6 +4,7 @@ pub mod benchmark;
 mod entry;
 pub mod explain;
 mod load;
+mod rule;
 mod select;
 pub mod validate;
 pub mod words;
@@ -16,4 +17,5 @@ pub use entry::{
     Branch, Builtin, Check, Edit, Entry, Expect, Hazard, OBJECTS, Object, Releases, Remediation, Severity, Support,
 };
 pub use load::Catalog;
+pub use rule::ContainerRule;
 pub use select::{Selected, Selection, find, resolve, select};

@@ -197,7 +197,11 @@ fn decision(entry: &Entry, faults: &mut Faults) {
             );
             octal(mode.as_deref(), &[path[0], path[1], "mode"], faults);
         }
-        Check::DaemonSetting { .. } | Check::Environment { .. } | Check::Attest { .. } | Check::Builtin(_) => {}
+        Check::DaemonSetting { .. }
+        | Check::Environment { .. }
+        | Check::Attest { .. }
+        | Check::Container(_)
+        | Check::Builtin(_) => {}
     }
     let wants_releases = matches!(entry.check, Check::Builtin(Builtin::EngineVersion));
     match &entry.releases {

@@ -148,7 +148,7 @@ fn seen<T>(host: &dyn Host, policy: &Policy, see: impl FnOnce(&Inputs<'_>) -> T)
     let recorder = Recorder::new(host);
     let entries: Vec<&'static Entry> = catalog().entries().collect();
     let past = past(host);
-    let facts = facts::gather(&recorder, &audit::objects(&entries));
+    let facts = facts::gather(&recorder, &audit::needs(&entries));
     see(&Inputs {
         host: &recorder,
         entries: &entries,
@@ -230,7 +230,7 @@ fn moved(plan: &Plan, now: &plan::Fingerprint) -> Vec<String> {
 fn still_open(host: &dyn Host, plan: &Plan, entries: &[&'static Entry], policy: &Policy) -> Vec<String> {
     let chosen: Vec<&Entry> = entries.iter().copied().filter(|e| plan.accepted.contains(&e.id)).collect();
     let recorder = Recorder::new(host);
-    let facts = facts::gather(&recorder, &audit::objects(&chosen));
+    let facts = facts::gather(&recorder, &audit::needs(&chosen));
     let findings = audit::audit(&chosen, &facts, policy);
     // A plan for some subjects leaves the owner and mode of the others as they are.
     let left = |f: &Finding| {

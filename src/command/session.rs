@@ -90,7 +90,7 @@ impl<'a> Session<'a> {
             ui.note(note);
         }
         ui.look("reading the host");
-        let facts = facts::gather(host, &audit::objects(&selected.entries));
+        let facts = facts::gather(host, &audit::needs(&selected.entries));
         ui.end_progress();
         for socket in &facts.daemon.rootless {
             let what = "a rootless Docker, which seaworthy neither looks at nor changes";

@@ -28,12 +28,20 @@ pub use model::{
     Scope, Unit, Unknown, Version,
 };
 pub use settings::{Origin, Setting, has_option};
+pub use workload::{Container, short};
 
 /// The units that are looked at.
 const UNITS: &[&str] = &["docker.service", "docker.socket", "containerd.service", "auditd.service"];
 
-/// Reads a host: everything that the audit of `objects` needs.
-pub fn gather(host: &dyn Host, objects: &BTreeSet<Object>) -> Facts {
+/// What has to be read besides what is always read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Objects to be located.
+    pub objects: BTreeSet<Object>,
+}
+
+/// Reads a host.
+pub fn gather(host: &dyn Host, needs: &Needs) -> Facts {
     let scope = scope::gather(host);
     let units: BTreeMap<String, Known<Unit>> =
         UNITS.iter().map(|name| ((*name).to_owned(), read_unit(host, &scope, name))).collect();
@@ -41,7 +49,7 @@ pub fn gather(host: &dyn Host, objects: &BTreeSet<Object>) -> Facts {
     let daemon = daemon::gather(host, &units["docker.service"], unit("docker.socket"));
     let context = objects::Context { daemon: &daemon, service: unit("docker.service"), socket: unit("docker.socket") };
     let located: BTreeMap<Object, Known<Vec<Located>>> =
-        objects.iter().map(|object| (object.clone(), objects::locate(host, &context, object))).collect();
+        needs.objects.iter().map(|object| (object.clone(), objects::locate(host, &context, object))).collect();
     let names = names(host, &located);
     let seen = workload::Context {
         socket: &daemon.socket,

@@ -190,6 +190,7 @@ pub(crate) fn facts() -> Facts {
 fn idle() -> Workload {
     Workload {
         containers: Ok(Vec::new()),
+        partial: None,
         images: Ok(Vec::new()),
         volumes: Ok(Vec::new()),
         swarm: Ok(Swarm::Inactive),

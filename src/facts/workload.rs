@@ -1,5 +1,6 @@
 //! What lives on this host's Docker: what a fix could hurt. Hazards are looked for in it.
 
+mod confinement;
 mod container;
 mod data_root;
 mod engine;
@@ -14,6 +15,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+pub use confinement::{Confinement, Mount};
 pub use container::{Container, Namespaces, Port, Return, short};
 pub use processes::{Login, Process, Processes, Proxy, Work, own_container};
 
@@ -36,8 +38,10 @@ const STOPS_TOO: [&str; 5] = ["RequiredBy", "RequisiteOf", "BoundBy", "ConsistsO
 /// Everything that lives here.
 #[derive(Clone, Debug)]
 pub struct Workload {
-    /// Containers, running or not, by name.
+    /// Containers, running or not, by name: all of them, or why not.
     pub containers: Known<Vec<Container>>,
+    /// What is known although not all containers could be read; `None`: all were, or the list was not.
+    pub partial: Option<Partial>,
     /// Images: tag, else digest, else short id.
     pub images: Known<Vec<String>>,
     /// Names of volumes.
@@ -56,6 +60,26 @@ pub struct Workload {
     pub dependents: Known<Vec<String>>,
 }
 
+/// Containers of which some could not be read.
+#[derive(Clone, Debug, Default)]
+pub struct Partial {
+    /// Those that could, by name.
+    pub read: Vec<Container>,
+    /// Those that could not.
+    pub unread: Vec<Unread>,
+}
+
+/// A container that is there and that the Engine says nothing more about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unread {
+    /// Full id.
+    pub id: String,
+    /// Name without the leading slash.
+    pub name: String,
+    /// Why not.
+    pub why: Unknown,
+}
+
 /// This node's place in a swarm.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Swarm {
@@ -66,12 +90,16 @@ pub enum Swarm {
 }
 
 /// A command that runs in a container beside its own.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Exec {
     /// Name of the container.
     pub container: String,
     /// The program; its arguments may be secret and are not kept.
     pub program: String,
+    /// `--privileged`
+    pub privileged: bool,
+    /// `--user`; empty: the container's.
+    pub user: String,
 }
 
 /// What has to be known before the look: all of it is in [`super::Daemon`] and [`super::Scope`].
@@ -94,6 +122,7 @@ pub struct Context<'a> {
 /// Containers, images and volumes, from wherever they are read.
 struct Stock {
     containers: Known<Vec<Container>>,
+    partial: Option<Partial>,
     images: Known<Vec<String>>,
     volumes: Known<Vec<String>>,
 }
@@ -103,6 +132,10 @@ impl Stock {
     fn sort(&mut self) {
         if let Ok(containers) = &mut self.containers {
             containers.sort_by(|a, b| a.name.cmp(&b.name));
+        }
+        if let Some(partial) = &mut self.partial {
+            partial.read.sort_by(|a, b| a.name.cmp(&b.name));
+            partial.unread.sort_by(|a, b| a.name.cmp(&b.name));
         }
         for names in self.images.iter_mut().chain(&mut self.volumes) {
             names.sort_unstable();
@@ -132,6 +165,7 @@ pub fn gather(host: &dyn Host, context: &Context) -> Workload {
     let dependents = if units { dependents(host, context.service) } else { Ok(Vec::new()) };
     Workload {
         containers: stock.containers,
+        partial: stock.partial,
         images: stock.images,
         volumes: stock.volumes,
         swarm,
@@ -151,6 +185,29 @@ impl Workload {
     pub fn running(&self) -> Known<Vec<&Container>> {
         let containers = self.containers.as_ref().map_err(Clone::clone)?;
         Ok(containers.iter().filter(|container| container.running).collect())
+    }
+
+    /// The containers that could be read, and those that could not: for who judges each for itself. Whoever has to know
+    /// all of them takes [`Self::containers`].
+    ///
+    /// # Errors
+    /// When there is no list of containers.
+    pub fn each(&self) -> Known<(&[Container], &[Unread])> {
+        match (&self.containers, &self.partial) {
+            (_, Some(Partial { read, unread })) => Ok((read, unread)),
+            (Ok(containers), None) => Ok((containers, &[])),
+            (Err(unknown), None) => Err(unknown.clone()),
+        }
+    }
+
+    /// The first process of a running container.
+    ///
+    /// # Errors
+    /// When processes could not be read, or it ended meanwhile.
+    pub fn first_process(&self, container: &Container) -> Known<&Process> {
+        let processes = self.processes.as_ref().map_err(Clone::clone)?;
+        let own = processes.contained.iter().find(|process| process.pid == container.pid);
+        own.ok_or_else(|| Unknown(format!("process {} of container {} is gone", container.pid, container.name)))
     }
 }
 

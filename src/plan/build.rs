@@ -10,8 +10,8 @@ use super::draft::Draft;
 use super::edits::{self, Effects};
 use super::steps;
 use crate::audit::{self, Applicability, Disruption, Finding, HazardFound, PendingOn, Verdict};
-use crate::catalog::{Entry, Hazard, Object};
-use crate::facts::{self, Facts};
+use crate::catalog::{Entry, Hazard};
+use crate::facts::{self, Facts, Needs};
 use crate::host::{Command, Host};
 use crate::policy::Policy;
 
@@ -132,7 +132,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Planned {
 
 /// Takes checks up until nothing is added.
 fn rounds(inputs: &Inputs<'_>, findings: &[Finding], held: &BTreeMap<String, Fix>) -> (Gathered, Facts) {
-    let objects = audit::objects(inputs.entries);
+    let needs = audit::needs(inputs.entries);
     let waiting = findings.iter().filter(|f| f.verdict == Verdict::Pending);
     let mut gathered = Gathered {
         waiting: waiting.filter_map(|f| Some((f.check.clone(), f.pending_on?))).collect(),
@@ -142,7 +142,7 @@ fn rounds(inputs: &Inputs<'_>, findings: &[Finding], held: &BTreeMap<String, Fix
     };
     add_round(inputs, inputs.facts, findings, &mut gathered, None);
     let failed = findings.iter().filter(|f| f.verdict == Verdict::Fail).map(|f| f.check.clone()).collect();
-    let mut future = future_facts(inputs, &gathered, &objects);
+    let mut future = future_facts(inputs, &gathered, &needs);
     for _ in 0..MAX_ROUNDS {
         let before = gathered.included.len();
         let then = audit::audit(inputs.entries, &future, inputs.policy);
@@ -150,7 +150,7 @@ fn rounds(inputs: &Inputs<'_>, findings: &[Finding], held: &BTreeMap<String, Fix
         if gathered.included.len() == before {
             break;
         }
-        future = future_facts(inputs, &gathered, &objects);
+        future = future_facts(inputs, &gathered, &needs);
     }
     (gathered, future)
 }
@@ -176,9 +176,9 @@ fn assess_together(inputs: &Inputs<'_>, gathered: &mut Gathered, future: &Facts)
     late
 }
 
-fn future_facts(inputs: &Inputs<'_>, gathered: &Gathered, objects: &BTreeSet<Object>) -> Facts {
+fn future_facts(inputs: &Inputs<'_>, gathered: &Gathered, needs: &Needs) -> Facts {
     let overlay = gathered.draft.overlay(inputs.host);
-    facts::gather(&overlay, objects)
+    facts::gather(&overlay, needs)
 }
 
 /// Takes up every failing check that is neither included nor held yet.

@@ -21,7 +21,7 @@ impl Question<'_> {
     /// The findings.
     pub(crate) fn audit(&self, host: &dyn Host) -> Vec<Finding> {
         let recorder = Recorder::new(host);
-        let facts = facts::gather(&recorder, &audit::objects(self.entries));
+        let facts = facts::gather(&recorder, &audit::needs(self.entries));
         audit::audit(self.entries, &facts, self.policy)
     }
 
@@ -51,7 +51,7 @@ impl Question<'_> {
 
     fn with<T>(&self, host: &dyn Host, choice: Choice, see: impl FnOnce(&Inputs<'_>) -> T) -> T {
         let recorder = Recorder::new(host);
-        let facts = facts::gather(&recorder, &audit::objects(self.entries));
+        let facts = facts::gather(&recorder, &audit::needs(self.entries));
         see(&Inputs {
             host: &recorder,
             entries: self.entries,

@@ -3,13 +3,14 @@
 mod audit_service;
 mod audit_watch;
 mod builtin;
+mod container;
 mod daemon_setting;
 mod environment;
 mod file_access;
 mod registries;
 mod tls_listener;
 
-use crate::catalog::{Check, Entry};
+use crate::catalog::{Check, Entry, Severity};
 use crate::facts::{Facts, Unknown};
 use crate::policy::Policy;
 
@@ -19,8 +20,12 @@ use super::finding::{PendingOn, Verdict};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Outcome {
     pub(super) subject: String,
+    /// A stable id where the name can be reused; `None`: the subject itself.
+    pub(super) subject_id: Option<String>,
     pub(super) verdict: Verdict,
     pub(super) pending_on: Option<PendingOn>,
+    /// Where it matters more or less on this subject than the check says.
+    pub(super) severity: Option<Severity>,
     pub(super) expected: String,
     pub(super) actual: String,
     pub(super) source: String,
@@ -33,8 +38,10 @@ impl Outcome {
     pub(super) fn new(subject: impl Into<String>, verdict: Verdict) -> Self {
         Self {
             subject: subject.into(),
+            subject_id: None,
             verdict,
             pending_on: None,
+            severity: None,
             expected: String::new(),
             actual: String::new(),
             source: String::new(),
@@ -51,9 +58,23 @@ impl Outcome {
         self
     }
 
+    pub(super) fn id(mut self, id: impl Into<String>) -> Self {
+        self.subject_id = Some(id.into());
+        self
+    }
+
     pub(super) fn source(mut self, text: impl Into<String>) -> Self {
         self.source = text.into();
         self
+    }
+
+    pub(super) fn verdict(mut self, verdict: Verdict) -> Self {
+        self.verdict = verdict;
+        self
+    }
+
+    pub(super) fn fails(self, actual: impl Into<String>) -> Self {
+        self.verdict(Verdict::Fail).actual(actual)
     }
 
     pub(super) fn pending(subject: impl Into<String>, on: PendingOn) -> Self {
@@ -86,6 +107,7 @@ pub(super) fn run(entry: &Entry, facts: &Facts, policy: &Policy) -> Vec<Outcome>
         Check::Attest { look_at } => {
             vec![Outcome::new("host:this", Verdict::Manual).expected(look_at.clone()).actual("a person has to look")]
         }
+        Check::Container(rule) => container::run(rule, facts),
         Check::Builtin(which) => builtin::run(*which, entry, facts, policy),
     }
 }

@@ -1,9 +1,12 @@
 //! One container, from the Engine's inspection or from its two files in the data root. Both have nearly the same form,
 //! and words that we do not know are passed over.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde_json::Value;
+
+use super::confinement::Confinement;
 
 /// A container, running or not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,6 +17,10 @@ pub struct Container {
     pub name: String,
     /// Image as it was asked for.
     pub image: String,
+    /// Id of that image.
+    pub image_id: String,
+    /// Labels. Their values may be anything: they select, and are never shown.
+    pub labels: BTreeMap<String, String>,
     /// Its first process lives (paused and restarting containers count).
     pub running: bool,
     /// That process on the host; 0 when it does not run.
@@ -52,6 +59,8 @@ pub struct Container {
     pub created: String,
     /// `--security-opt`.
     pub security_opts: Vec<String>,
+    /// What it was given and what it was denied.
+    pub confinement: Confinement,
 }
 
 /// Namespace modes of a container, as in its host configuration.
@@ -108,6 +117,8 @@ impl Container {
         Some(Self {
             name: if name.is_empty() { short(&id).into() } else { name.trim_start_matches('/').into() },
             image: text(&config["Image"]),
+            image_id: text(&value["Image"]),
+            labels: labels(&config["Labels"]),
             running,
             pid: if running { u32::try_from(state["Pid"].as_u64().unwrap_or(0)).unwrap_or(0) } else { 0 },
             restart: text(&host["RestartPolicy"]["Name"]),
@@ -134,6 +145,7 @@ impl Container {
             healthcheck: healthcheck(config),
             created: text(&value["Created"]),
             security_opts: texts(&host["SecurityOpt"]),
+            confinement: Confinement::read(value),
             id,
         })
     }
@@ -234,6 +246,10 @@ fn devices(host: &Value) -> Vec<String> {
     }
     found.retain(|device| !device.is_empty());
     found
+}
+
+fn labels(value: &Value) -> BTreeMap<String, String> {
+    value.as_object().into_iter().flatten().map(|(key, value)| (key.clone(), text(value))).collect()
 }
 
 fn compose(labels: &Value) -> Option<(String, String)> {

@@ -20,10 +20,16 @@ pub(super) fn stock(host: &dyn Host, data_root: &Path) -> Stock {
     match roots(host, data_root) {
         Ok(roots) => Stock {
             containers: each(&roots, |root| containers(host, root)),
+            partial: None,
             images: each(&roots, |root| images(host, root)).and_then(|names| containerd_images(host, data_root, names)),
             volumes: each(&roots, |root| volumes(host, root)),
         },
-        Err(unknown) => Stock { containers: Err(unknown.clone()), images: Err(unknown.clone()), volumes: Err(unknown) },
+        Err(unknown) => Stock {
+            containers: Err(unknown.clone()),
+            partial: None,
+            images: Err(unknown.clone()),
+            volumes: Err(unknown),
+        },
     }
 }
 

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::container::{Container, short, texts};
-use super::{Exec, Stock};
+use super::container::{Container, short, text, texts};
+use super::{Exec, Partial, Stock, Unread};
 use crate::facts::{Known, Unknown};
 use crate::host::{EngineError, Host};
 
@@ -17,8 +17,14 @@ pub(super) fn stock(host: &dyn Host, socket: &Path) -> Stock {
     let mut replies = host.engine(socket, &paths).into_iter();
     let mut next = |path: &str| known(path, replies.next());
     let (listed, images, volumes) = (next(&paths[0]), next(&paths[1]), next(&paths[2]));
+    let (containers, partial) = match listed.and_then(|listed| containers(host, socket, &listed)) {
+        Ok(Partial { read, unread }) if unread.is_empty() => (Ok(read), None),
+        Ok(partial) => (Err(partial.unread[0].why.clone()), Some(partial)),
+        Err(unknown) => (Err(unknown), None),
+    };
     Stock {
-        containers: listed.and_then(|listed| containers(host, socket, &listed)),
+        containers,
+        partial,
         images: images.map(|images| image_names(&images)),
         volumes: volumes.map(|volumes| {
             volumes["Volumes"]
@@ -48,27 +54,44 @@ pub(super) fn execs(host: &dyn Host, socket: &Path, containers: &[Container]) ->
         argv.extend(texts(&process["arguments"]));
         if exec["Running"].as_bool().unwrap_or(true) && argv != container.healthcheck {
             // Arguments may be passwords: the program alone is named.
-            running.push(Exec { container: container.name.clone(), program: argv.swap_remove(0) });
+            running.push(Exec {
+                container: container.name.clone(),
+                program: argv.swap_remove(0),
+                privileged: process["privileged"].as_bool().unwrap_or(false),
+                user: text(&process["user"]),
+            });
         }
     }
     Ok(running)
 }
 
-fn containers(host: &dyn Host, socket: &Path, listed: &Value) -> Known<Vec<Container>> {
+/// Inspections that are asked for at a time: each answer is some ten kilobytes until what counts is taken out of it.
+const AT_A_TIME: usize = 128;
+
+/// Inspects each container. One that does not answer loses no other.
+fn containers(host: &dyn Host, socket: &Path, listed: &Value) -> Known<Partial> {
     let listed = listed.as_array().ok_or_else(|| Unknown("Engine API: /containers/json is no list".into()))?;
-    let paths: Vec<String> =
-        listed.iter().filter_map(|c| c["Id"].as_str()).map(|id| format!("/containers/{id}/json")).collect();
-    if paths.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut replies = host.engine(socket, &paths).into_iter();
-    let mut containers = Vec::new();
-    for path in &paths {
-        if let Some(value) = present(path, replies.next())? {
-            containers.push(Container::read(&value).ok_or_else(|| Unknown(format!("Engine API: {path} has no id")))?);
+    let mut found = Partial::default();
+    for some in listed.chunks(AT_A_TIME) {
+        let some: Vec<(&str, &Value)> = some.iter().filter_map(|one| Some((one["Id"].as_str()?, one))).collect();
+        let paths: Vec<String> = some.iter().map(|(id, _)| format!("/containers/{id}/json")).collect();
+        for (((id, one), path), reply) in some.iter().zip(&paths).zip(host.engine(socket, &paths)) {
+            let read =
+                |value: &Value| Container::read(value).ok_or_else(|| Unknown(format!("Engine API: {path} has no id")));
+            match present(path, Some(reply)).and_then(|value| value.as_ref().map(read).transpose()) {
+                Ok(container) => found.read.extend(container),
+                Err(why) => found.unread.push(Unread { id: (*id).to_owned(), name: listed_name(one, id), why }),
+            }
         }
     }
-    Ok(containers)
+    Ok(found)
+}
+
+/// The name in the list: the one without a second slash, which a link would have.
+fn listed_name(one: &Value, id: &str) -> String {
+    let names = texts(&one["Names"]);
+    let own = names.iter().filter_map(|name| name.strip_prefix('/')).find(|name| !name.contains('/'));
+    own.unwrap_or(short(id)).to_owned()
 }
 
 /// Tags; an image without one goes by its digest, then by its id.

@@ -52,8 +52,10 @@ pub struct Process {
     pub rgid: u32,
     /// Effective group id.
     pub egid: u32,
-    /// It has effective capabilities.
-    pub capable: bool,
+    /// Effective capabilities, one bit each as in `capability.h`.
+    pub capabilities: u64,
+    /// Seccomp mode: 0 off, 1 strict, 2 filter (`SECCOMP_MODE_*`).
+    pub seccomp: u8,
     /// It cannot gain privileges any more.
     pub no_new_privs: bool,
 }
@@ -180,7 +182,8 @@ fn process(pid: u32, status: &str, containers: Vec<String>) -> Process {
             "Name" => value.clone_into(&mut process.name),
             "PPid" => process.parent = value.parse().unwrap_or(0),
             "NoNewPrivs" => process.no_new_privs = value == "1",
-            "CapEff" => process.capable = value.bytes().any(|digit| digit != b'0'),
+            "CapEff" => process.capabilities = u64::from_str_radix(value, 16).unwrap_or(u64::MAX),
+            "Seccomp" => process.seccomp = value.parse().unwrap_or(0),
             "Uid" => (process.ruid, process.euid) = ids(value),
             "Gid" => (process.rgid, process.egid) = ids(value),
             _ => {}

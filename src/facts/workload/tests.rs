@@ -95,7 +95,7 @@ fn the_engine_is_asked_while_it_runs() {
     assert_eq!(found.images.unwrap(), ["0123456789ab", "redis:7"]);
     assert_eq!(found.volumes.unwrap(), ["data"]);
     assert_eq!(found.swarm.unwrap(), Swarm::Active("pending".into()));
-    assert_eq!(found.execs.unwrap(), [Exec { container: "web".into(), program: "mysql".into() }]);
+    assert_eq!(found.execs.unwrap(), [Exec { container: "web".into(), program: "mysql".into(), ..Exec::default() }]);
     assert_eq!(found.listeners[WEB].as_ref().unwrap().as_slice(), ["6379/tcp"]);
     assert_eq!(found.agents.unwrap(), ["puppet.service"]);
     assert_eq!(found.dependents.unwrap(), ["app.service"]);

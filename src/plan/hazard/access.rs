@@ -31,7 +31,8 @@ pub(super) fn drops_privilege(subject: &Situation, evidence: &mut Evidence) {
         // The first process has its parent outside. Since Docker 25 (24.0.6, moby#45511) dockerd starts it with what
         // its program's file would give, so that it keeps that.
         let kept = subject.facts.daemon.version.as_ref().is_some_and(|version| version.numbers[0] >= 25);
-        let without = parent.map_or(!kept && !is_root(container), |parent| parent.euid != 0 && !parent.capable);
+        let without =
+            parent.map_or(!kept && !is_root(container), |parent| parent.euid != 0 && parent.capabilities == 0);
         if let Some(gained) = gained(process, parent.copied(), without) {
             evidence.name(format!("{}: {} ({gained})", container.name, process.name));
         }
@@ -50,7 +51,8 @@ fn gained(process: &Process, parent: Option<&Process>, without: bool) -> Option<
     } else if egid != rgid {
         Some(format!("group {rgid}, acts as {egid}"))
     } else {
-        (process.capable && euid != 0 && without).then(|| format!("user {euid}, with capabilities of its program"))
+        (process.capabilities != 0 && euid != 0 && without)
+            .then(|| format!("user {euid}, with capabilities of its program"))
     }
 }
 

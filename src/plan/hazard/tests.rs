@@ -29,6 +29,7 @@ impl Case {
     fn new() -> Self {
         let workload = Workload {
             containers: Ok(Vec::new()),
+            partial: None,
             images: Ok(Vec::new()),
             volumes: Ok(Vec::new()),
             swarm: Ok(Swarm::Inactive),

@@ -228,8 +228,8 @@ fn engine(u: &mut Unstructured<'_>, recording: &mut Recording) -> Result<()> {
 pub(super) fn holds(case: &Case) {
     let host = RecordedHost::new(case.recording.clone());
     let host = Recorder::new(&host);
-    let objects = audit::objects(case.entries);
-    let before = facts::gather(&host, &objects);
+    let needs = audit::needs(case.entries);
+    let before = facts::gather(&host, &needs);
     let planned = plan(&inputs(case, &host, &before));
     reports(&host, &before, &planned);
     let plan = &planned.plan;
@@ -259,7 +259,7 @@ pub(super) fn holds(case: &Case) {
         overlay.set(change.path.clone(), OverlayFile { content, mode, uid, gid, dir });
     }
     let overlay = Recorder::new(&overlay);
-    let after = facts::gather(&overlay, &objects);
+    let after = facts::gather(&overlay, &needs);
     settings(plan, case, &before, &after);
     let again = seaworthy::plan::plan(&inputs(case, &overlay, &after)).plan;
     // What only waited for this plan may come now.

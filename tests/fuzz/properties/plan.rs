@@ -45,7 +45,7 @@ fn vetted_there(saved: &Plan) -> Result<Plan> {
     let (host, facts) = FRESH.get_or_init(|| {
         let text = include_str!("../../../fixtures/hosts/debian-12.json");
         let host = RecordedHost::new(serde_json::from_str(text).expect("a recording"));
-        let facts = facts::gather(&host, &audit::objects(all()));
+        let facts = facts::gather(&host, &audit::needs(all()));
         (host, facts)
     });
     let (policy, choice, put_back) = (&Policy::default(), Choice::automatic(), &[] as &[PathBuf]);

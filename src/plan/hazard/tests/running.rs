@@ -69,7 +69,7 @@ fn a_restart_interrupts_execs_builds_and_our_own_login() {
     let mut case = Case::restart();
     assert_eq!(case.detect(Hazard::Interrupts), Detection::Absent);
     case.workload.containers = Ok(vec![container("bastion")]);
-    case.workload.execs = Ok(vec![Exec { container: "web".into(), program: "mysql".into() }]);
+    case.workload.execs = Ok(vec![Exec { container: "web".into(), program: "mysql".into(), ..Exec::default() }]);
     case.workload.processes = Ok(Processes {
         work: vec![Work { what: "build step".into(), ..Work::default() }],
         login: Login { containers: Vec::new(), peers: vec!["172.18.0.2".parse().unwrap()] },
@@ -158,10 +158,10 @@ fn privileges_gained_in_containers_are_named() {
     );
     case.workload.processes = Ok(Processes {
         contained: vec![
-            Process { capable: true, ..inside(12, 1, "nginx", 0, 0) },
+            Process { capabilities: 1, ..inside(12, 1, "nginx", 0, 0) },
             inside(13, 12, "nginx", 33, 33),
             // It was root and kept some.
-            Process { capable: true, ..inside(14, 12, "chronyd", 33, 33) },
+            Process { capabilities: 1, ..inside(14, 12, "chronyd", 33, 33) },
         ],
         ..Processes::default()
     });
@@ -186,9 +186,9 @@ fn groups_and_capabilities_of_a_program_are_gained_too() {
     let contained = vec![
         inside(10, 1, "sh"),
         Process { rgid: 1000, egid: 8, ..inside(11, 10, "mail") },
-        Process { capable: true, ..inside(12, 10, "caddy") },
-        Process { capable: true, ..inside(13, 1, "vault") },
-        Process { capable: true, no_new_privs: true, ..inside(14, 10, "bound") },
+        Process { capabilities: 1, ..inside(12, 10, "caddy") },
+        Process { capabilities: 1, ..inside(13, 1, "vault") },
+        Process { capabilities: 1, no_new_privs: true, ..inside(14, 10, "bound") },
     ];
     case.workload.containers = Ok(vec![web]);
     case.workload.processes = Ok(Processes { contained, ..Processes::default() });
