@@ -1,6 +1,7 @@
 //! A check's verdict on one subject.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -92,12 +93,12 @@ fn yes() -> bool {
 pub struct Finding {
     /// Slug of the check.
     pub check: String,
-    /// Title of the check.
-    pub title: String,
+    /// Title of the check; all its findings share it.
+    pub title: Arc<str>,
     /// CIS level.
     pub level: u8,
-    /// Numbers by benchmark.
-    pub references: BTreeMap<String, String>,
+    /// Numbers by benchmark; all findings of a check share them.
+    pub references: Arc<BTreeMap<String, String>>,
     /// `KIND:NAME`, such as `daemon:docker.service` or `path:/etc/docker`.
     pub subject: String,
     /// A stable id of the subject where its name can be reused (a container's id); else the name.

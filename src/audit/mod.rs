@@ -5,7 +5,8 @@ mod finding;
 mod probe;
 mod subject;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::catalog::{Builtin, Check, Edit, Entry, Object};
 use crate::facts::{Facts, Needs};
@@ -61,18 +62,22 @@ pub fn audit(entries: &[&Entry], facts: &Facts, policy: &Policy) -> Vec<Finding>
     let mut findings = Vec::new();
     for entry in entries {
         let outcomes = probe::run(entry, facts, policy).into_iter().filter(|outcome| subjects.wanted(outcome));
-        findings.extend(outcomes.map(|outcome| finding(entry, outcome)));
+        let common = (Arc::from(entry.title.as_str()), Arc::new(entry.references.clone()));
+        findings.extend(outcomes.map(|outcome| finding(entry, &common, outcome)));
     }
     findings
 }
 
-fn finding(entry: &Entry, outcome: probe::Outcome) -> Finding {
+/// Title and references, which a thousand findings of one check hold once.
+type Common = (Arc<str>, Arc<BTreeMap<String, String>>);
+
+fn finding(entry: &Entry, (title, references): &Common, outcome: probe::Outcome) -> Finding {
     let probe::Outcome { subject, subject_id, verdict, pending_on, severity, expected, actual, source } = outcome;
     Finding {
         check: entry.id.clone(),
-        title: entry.title.clone(),
+        title: Arc::clone(title),
         level: entry.level,
-        references: entry.references.clone(),
+        references: Arc::clone(references),
         subject_id: subject_id.unwrap_or_else(|| subject.clone()),
         subject,
         verdict,

@@ -3,7 +3,7 @@
 use super::documents::save;
 use super::session::{self, Past, Session};
 use crate::cli::{Audit, Format, Global};
-use crate::error::Result;
+use crate::error::{Failure, Result};
 use crate::host::Recorder;
 use crate::plan::Choice;
 use crate::report::{AuditReport, json, text};
@@ -24,14 +24,16 @@ pub(super) fn run(args: &Audit, global: &Global, ui: &mut Ui) -> Result<u8> {
     let report =
         AuditReport::new(session.envelope(0), line, version, &session.profile, planned.findings, &args.fail_on);
     let exit = report.envelope.exit;
-    let out = match args.format {
-        Format::Text => text::audit(&report, ui.verbose()),
-        Format::Json => json::audit(&report).map_err(super::not_json)?,
-    };
     match (&args.output, args.format) {
-        (Some(path), _) => save(path, &out)?,
-        (None, Format::Text) => ui.report(&out)?,
-        (None, Format::Json) => ui.document(&out)?,
+        (Some(path), Format::Text) => save(path, &text::audit(&report, ui.verbose()))?,
+        (Some(path), Format::Json) => {
+            let mut document = Vec::new();
+            json::audit(&report, &mut document)
+                .map_err(|e| Failure::new("the report cannot be written").because(e).host("unchanged"))?;
+            save(path, &String::from_utf8_lossy(&document))?;
+        }
+        (None, Format::Text) => ui.report(&text::audit(&report, ui.verbose()))?,
+        (None, Format::Json) => ui.stream(|out| json::audit(&report, out))?,
     }
     Ok(exit)
 }

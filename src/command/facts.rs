@@ -14,7 +14,7 @@ use crate::ui::Ui;
 /// Records everything that an audit and a plan of all checks read.
 pub(super) fn run(output: Option<&Path>, global: &Global, ui: &mut Ui) -> Result<u8> {
     let host = session::open(global, None)?;
-    let recorder = Recorder::new(&*host);
+    let recorder = Recorder::whole(&*host);
     let session = Session::open(&recorder, global, false, ui)?;
     // A plan looks at more than an audit: parents of new files, hazards.
     session.plan(Choice::accepting(session.entries.iter().map(|e| e.id.clone()).collect()), false, &Past::default())?;

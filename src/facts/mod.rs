@@ -19,6 +19,7 @@ pub mod workload;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::catalog::Object;
 use crate::host::{Host, Query, path};
@@ -42,6 +43,15 @@ pub struct Needs {
 
 /// Reads a host.
 pub fn gather(host: &dyn Host, needs: &Needs) -> Facts {
+    gather_with(host, needs, None)
+}
+
+/// Reads a host as it will be, `now` being what it is: files differ, and what lives there is the same.
+pub fn foresee(host: &dyn Host, needs: &Needs, now: &Facts) -> Facts {
+    gather_with(host, needs, Some(now))
+}
+
+fn gather_with(host: &dyn Host, needs: &Needs, now: Option<&Facts>) -> Facts {
     let scope = scope::gather(host);
     let units: BTreeMap<String, Known<Unit>> =
         UNITS.iter().map(|name| ((*name).to_owned(), read_unit(host, &scope, name))).collect();
@@ -59,7 +69,7 @@ pub fn gather(host: &dyn Host, needs: &Needs) -> Facts {
         systemd: scope.systemd,
         service: &units["docker.service"],
     };
-    let workload = workload::gather(host, &seen);
+    let workload = now.map_or_else(|| Arc::new(workload::gather(host, &seen)), |now| Arc::clone(&now.workload));
     Facts {
         workload,
         audit: audit_rules::gather(host, scope.initial_pid_namespace && !scope.offline),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -46,7 +47,7 @@ pub struct Facts {
     /// Names of users and groups that appear as owners.
     pub names: Names,
     /// What lives here: containers, images, volumes, processes.
-    pub workload: Workload,
+    pub workload: Arc<Workload>,
 }
 
 /// Names of numeric owners.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -182,7 +183,7 @@ pub(crate) fn facts() -> Facts {
         mounts: Ok(Vec::new()),
         client_version: Ok(Some(version("20.10.24"))),
         names: Names::default(),
-        workload: idle(),
+        workload: Arc::new(idle()),
     }
 }
 

@@ -22,7 +22,7 @@ use serde_json::Value;
 
 use self::root::{Entry, Root, invalid, kind, proc_path, regular};
 use super::engine;
-use super::seam::{Answer, Command, EngineError, FileKind, Group, Host, HostMut, MAX_FILE, Query, Stat};
+use super::seam::{Answer, Command, EngineError, FileKind, Group, Host, HostMut, MAX_FILE, Query, Stat, Take};
 
 /// How long one Engine API answer to a question may take.
 const ENGINE_DEADLINE: Duration = Duration::from_secs(5);
@@ -138,9 +138,15 @@ impl Host for LiveHost {
     }
 
     fn engine(&self, socket: &Path, paths: &[String]) -> Vec<Result<Value, EngineError>> {
+        let mut answers = vec![Err(EngineError::Broken("the question was not asked".into())); paths.len()];
+        self.engine_each(socket, paths, &mut |at, answer| answers[at] = answer);
+        answers
+    }
+
+    fn engine_each(&self, socket: &Path, paths: &[String], take: Take<'_>) {
         match self.engine_is_there() {
-            Ok(()) => engine::get_all(socket, paths, ENGINE_DEADLINE),
-            Err(error) => vec![Err(error); paths.len()],
+            Ok(()) => engine::get_each(socket, paths, ENGINE_DEADLINE, take),
+            Err(error) => (0..paths.len()).for_each(|at| take(at, Err(error.clone()))),
         }
     }
 

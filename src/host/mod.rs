@@ -22,4 +22,4 @@ pub use overlay::{Overlay, OverlayFile};
 pub use recorded::RecordedHost;
 pub use recorder::Recorder;
 pub use recording::{Node, RECORDING_SCHEMA, Recording};
-pub use seam::{Answer, Command, EngineError, FileKind, Group, Host, HostMut, MAX_FILE, Query, Stat};
+pub use seam::{Answer, Command, EngineError, FileKind, Group, Host, HostMut, MAX_FILE, Query, Stat, Take};

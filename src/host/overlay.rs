@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::path::{target, walk, walk_parent};
-use super::seam::{Answer, EngineError, FileKind, Group, Host, Query, Stat};
+use super::seam::{Answer, EngineError, FileKind, Group, Host, Query, Stat, Take};
 
 /// One path of an [`Overlay`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,6 +163,10 @@ impl Host for Overlay<'_> {
 
     fn engine(&self, socket: &Path, paths: &[String]) -> Vec<Result<Value, EngineError>> {
         self.base.engine(socket, paths)
+    }
+
+    fn engine_each(&self, socket: &Path, paths: &[String], take: Take<'_>) {
+        self.base.engine_each(socket, paths, take);
     }
 
     fn user_name(&self, uid: u32) -> Option<String> {

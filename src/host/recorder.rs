@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::path::resolve;
 use super::recording::{Node, RECORDING_SCHEMA, Recording};
-use super::seam::{Answer, EngineError, Group, Host, Query, Stat};
+use super::seam::{Answer, EngineError, Group, Host, Query, Stat, Take};
 
 /// See the module.
 pub struct Recorder<'a> {
@@ -22,6 +22,8 @@ pub struct Recorder<'a> {
     xattrs: Cache<PathBuf, Vec<(String, Vec<u8>)>>,
     answers: Cache<Query, Answer>,
     engine: RefCell<BTreeMap<(PathBuf, String), Result<Value, EngineError>>>,
+    /// Keeps what [`Host::engine_each`] answers too.
+    whole: bool,
     users: RefCell<BTreeMap<u32, Option<String>>>,
     groups: RefCell<BTreeMap<u32, Option<String>>>,
     groups_by_name: RefCell<BTreeMap<String, Option<Group>>>,
@@ -40,10 +42,17 @@ impl<'a> Recorder<'a> {
             xattrs: Cache::default(),
             answers: Cache::default(),
             engine: RefCell::default(),
+            whole: false,
             users: RefCell::default(),
             groups: RefCell::default(),
             groups_by_name: RefCell::default(),
         }
+    }
+
+    /// Remembers everything, to be recorded: what is asked for one by one too.
+    #[must_use]
+    pub fn whole(inner: &'a dyn Host) -> Self {
+        Self { whole: true, ..Self::new(inner) }
     }
 
     /// Everything that was asked so far, unmasked. Errors other than "not there" and "not allowed" are left out: to
@@ -159,6 +168,15 @@ impl Host for Recorder<'_> {
         let known = self.engine.borrow();
         let lost = || Err(EngineError::Broken("the question was not asked".into()));
         paths.iter().map(|path| known.get(&key(path)).cloned().unwrap_or_else(lost)).collect()
+    }
+
+    fn engine_each(&self, socket: &Path, paths: &[String], take: Take<'_>) {
+        if !self.whole {
+            return self.inner.engine_each(socket, paths, take);
+        }
+        for (at, answer) in self.engine(socket, paths).into_iter().enumerate() {
+            take(at, answer);
+        }
     }
 
     fn user_name(&self, uid: u32) -> Option<String> {

@@ -125,6 +125,9 @@ pub struct Group {
     pub members: Vec<String>,
 }
 
+/// Takes an answer of the Engine API, with its place among the questions.
+pub type Take<'a> = &'a mut dyn FnMut(usize, std::result::Result<Value, EngineError>);
+
 /// A host that can only be read.
 pub trait Host {
     /// Reads a whole file, at most 16 MiB; symlinks are followed inside the root.
@@ -164,6 +167,14 @@ pub trait Host {
     /// Only for a daemon that runs already, so ask [`Query::UnitShow`] first: docker.socket listens while
     /// docker.service is stopped, and the connection alone would have systemd start it. An audit changes nothing.
     fn engine(&self, socket: &Path, paths: &[String]) -> Vec<std::result::Result<Value, EngineError>>;
+
+    /// Asks as [`Self::engine`] does, for answers that are many and large: each is handed over as soon as it is there,
+    /// in whatever order, with its place in `paths`, and is not kept by a host that remembers what it is asked.
+    fn engine_each(&self, socket: &Path, paths: &[String], take: Take<'_>) {
+        for (at, answer) in self.engine(socket, paths).into_iter().enumerate() {
+            take(at, answer);
+        }
+    }
 
     /// The name of a user id.
     fn user_name(&self, uid: u32) -> Option<String>;

@@ -178,7 +178,7 @@ fn assess_together(inputs: &Inputs<'_>, gathered: &mut Gathered, future: &Facts)
 
 fn future_facts(inputs: &Inputs<'_>, gathered: &Gathered, needs: &Needs) -> Facts {
     let overlay = gathered.draft.overlay(inputs.host);
-    facts::gather(&overlay, needs)
+    facts::foresee(&overlay, needs, inputs.facts)
 }
 
 /// Takes up every failing check that is neither included nor held yet.

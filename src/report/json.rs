@@ -1,5 +1,7 @@
 //! Documents for programs. One JSON object each, ended by a line break.
 
+use std::io::{self, Write};
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -10,15 +12,19 @@ use crate::audit::Disruption;
 use crate::error::Failure;
 use crate::plan::{Act, Held, Plan, Step};
 
-/// The audit's document.
+/// The audit's document, written while it is made: a thousand containers have some forty thousand findings.
 ///
 /// # Errors
-/// Only when a value cannot be JSON, which none of ours is; so in all functions here.
-pub fn audit(report: &AuditReport) -> serde_json::Result<String> {
-    document(report)
+/// When `out` cannot be written.
+pub fn audit(report: &AuditReport, out: &mut dyn Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, report)?;
+    out.write_all(b"\n")
 }
 
 /// What an apply or a rollback did.
+///
+/// # Errors
+/// Only when a value cannot be JSON, which none of ours is; so in all functions below.
 pub fn run(report: &RunReport) -> serde_json::Result<String> {
     document(report)
 }
@@ -116,7 +122,9 @@ mod tests {
     fn the_audit_has_the_published_fields() {
         let host = HostLine { hostname: "web1".into(), ..HostLine::default() };
         let report = AuditReport::new(envelope(), host, "1.8.0", "level-2", samples::findings(), &[]);
-        let (value, keys) = keys(&audit(&report).unwrap());
+        let mut document = Vec::new();
+        audit(&report, &mut document).unwrap();
+        let (value, keys) = keys(std::str::from_utf8(&document).unwrap());
         assert_eq!(keys[..5], HEAD);
         assert_eq!(keys[5..], ["host", "benchmark", "profile", "findings", "summary"]);
         assert_eq!((&value["schema_version"], &value["exit"]), (&json!(1), &json!(2)));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::audit::{Applicability, Disruption, Finding, HazardFound, PendingOn, Verdict};
 use crate::catalog::{Hazard, Severity};
@@ -12,9 +13,9 @@ use crate::plan::{Act, FileChange, FileState, Fingerprint, Held, PLAN_SCHEMA, Pl
 pub(crate) fn finding(check: &str, number: &str, verdict: Verdict) -> Finding {
     Finding {
         check: check.into(),
-        title: format!("title of {check}"),
+        title: format!("title of {check}").into(),
         level: 1,
-        references: BTreeMap::from([("cis-1.8.0".into(), number.into())]),
+        references: Arc::new(BTreeMap::from([("cis-1.8.0".into(), number.into())])),
         subject: "daemon:docker.service".into(),
         subject_id: "docker.service".into(),
         verdict,

@@ -5,7 +5,7 @@ mod interrupt;
 mod prompt;
 mod style;
 
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
 use std::time::Duration;
 
 use anstream::{AutoStream, ColorChoice};
@@ -125,6 +125,21 @@ impl Ui {
         if self.out.terminal { self.write_out(&clean_lines(text)) } else { self.write_out(text) }
     }
 
+    /// Writes a document that may be long to standard output, as [`Ui::document`] does, while it is made.
+    ///
+    /// # Errors
+    /// As [`Ui::report`], and what `make` says.
+    pub fn stream(&mut self, make: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+        if self.out.terminal {
+            let mut bytes = Vec::new();
+            written(make(&mut bytes))?;
+            return self.document(&String::from_utf8_lossy(&bytes));
+        }
+        self.end_progress();
+        let mut out = BufWriter::new(&mut self.out.to);
+        written(make(&mut out).and_then(|()| out.flush()))
+    }
+
     /// Writes a plain diff to standard output: exact bytes when piped, so that `patch` takes it; on a terminal in
     /// colour and without control characters.
     ///
@@ -140,12 +155,7 @@ impl Ui {
 
     fn write_out(&mut self, text: &str) -> Result<()> {
         self.end_progress();
-        match self.out.to.write_all(text.as_bytes()).and_then(|()| self.out.to.flush()) {
-            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-                Err(Failure::new("standard output cannot be written").because(error))
-            }
-            Ok(()) | Err(_) => Ok(()),
-        }
+        written(self.out.to.write_all(text.as_bytes()).and_then(|()| self.out.to.flush()))
     }
 
     /// Says what is going on; silent with `--quiet`.
@@ -273,6 +283,16 @@ impl Ui {
 impl Drop for Ui {
     fn drop(&mut self) {
         self.end_progress();
+    }
+}
+
+/// A reader that went away is no error.
+fn written(result: io::Result<()>) -> Result<()> {
+    match result {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::new("standard output cannot be written").because(error))
+        }
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 

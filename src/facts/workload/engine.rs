@@ -65,25 +65,22 @@ pub(super) fn execs(host: &dyn Host, socket: &Path, containers: &[Container]) ->
     Ok(running)
 }
 
-/// Inspections that are asked for at a time: each answer is some ten kilobytes until what counts is taken out of it.
-const AT_A_TIME: usize = 128;
-
 /// Inspects each container. One that does not answer loses no other.
 fn containers(host: &dyn Host, socket: &Path, listed: &Value) -> Known<Partial> {
     let listed = listed.as_array().ok_or_else(|| Unknown("Engine API: /containers/json is no list".into()))?;
+    let listed: Vec<(&str, &Value)> = listed.iter().filter_map(|one| Some((one["Id"].as_str()?, one))).collect();
+    let paths: Vec<String> = listed.iter().map(|(id, _)| format!("/containers/{id}/json")).collect();
     let mut found = Partial::default();
-    for some in listed.chunks(AT_A_TIME) {
-        let some: Vec<(&str, &Value)> = some.iter().filter_map(|one| Some((one["Id"].as_str()?, one))).collect();
-        let paths: Vec<String> = some.iter().map(|(id, _)| format!("/containers/{id}/json")).collect();
-        for (((id, one), path), reply) in some.iter().zip(&paths).zip(host.engine(socket, &paths)) {
-            let read =
-                |value: &Value| Container::read(value).ok_or_else(|| Unknown(format!("Engine API: {path} has no id")));
-            match present(path, Some(reply)).and_then(|value| value.as_ref().map(read).transpose()) {
-                Ok(container) => found.read.extend(container),
-                Err(why) => found.unread.push(Unread { id: (*id).to_owned(), name: listed_name(one, id), why }),
-            }
+    // Each answer is some ten kilobytes until what counts is taken out of it.
+    host.engine_each(socket, &paths, &mut |at, reply| {
+        let ((id, one), path) = (listed[at], &paths[at]);
+        let read =
+            |value: &Value| Container::read(value).ok_or_else(|| Unknown(format!("Engine API: {path} has no id")));
+        match present(path, Some(reply)).and_then(|value| value.as_ref().map(read).transpose()) {
+            Ok(container) => found.read.extend(container),
+            Err(why) => found.unread.push(Unread { id: id.to_owned(), name: listed_name(one, id), why }),
         }
-    }
+    });
     Ok(found)
 }
 

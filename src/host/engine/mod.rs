@@ -19,11 +19,14 @@ use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::UnixStream;
+use tokio::sync::mpsc;
 
-use super::seam::EngineError;
+use super::seam::{EngineError, Take};
 
 /// Connections at a time. dockerd's processor is the limit: 4 give nearly all there is, 8 the best.
 const WORKERS: usize = 8;
+/// Answers that did not come in time, after which the engine is taken for one that hangs.
+const PATIENCE: usize = 8;
 /// The most that is taken of one answer, in bytes.
 const MAX_BODY: usize = 64 << 20;
 /// Asked without prefix, since it says which prefix to use.
@@ -31,22 +34,18 @@ const VERSION: &str = "/version";
 /// Answers with the text `OK`; has no version either.
 const PING: &str = "/_ping";
 
-/// Gets each of `paths`, concurrently; answers come in the order of `paths`. Each has `deadline` from the moment that
-/// it is asked.
-pub(super) fn get_all(socket: &Path, paths: &[String], deadline: Duration) -> Vec<Result<Value, EngineError>> {
-    block_on(async {
+/// Gets each of `paths`, concurrently, and hands each answer over as it comes, with its place in `paths`. Each has
+/// `deadline` from the moment that it is asked.
+pub(super) fn get_each(socket: &Path, paths: &[String], deadline: Duration, take: Take<'_>) {
+    let asked = block_on(async {
         let mut first = Conn::new(socket, deadline);
-        let prefix = if paths.iter().all(|path| is_plain(path)) {
-            String::new()
-        } else {
-            match first.prefix().await {
-                Ok(prefix) => prefix,
-                Err(error) => return vec![Err(error); paths.len()],
-            }
-        };
-        spread(first, paths, &prefix).await
-    })
-    .unwrap_or_else(|error| vec![Err(error); paths.len()])
+        let prefix = if paths.iter().all(|path| is_plain(path)) { String::new() } else { first.prefix().await? };
+        spread(first, paths, &prefix, take).await;
+        Ok(())
+    });
+    if let Err(error) = asked.and_then(|asked| asked) {
+        (0..paths.len()).for_each(|at| take(at, Err(error.clone())));
+    }
 }
 
 /// Posts to `path` without a body. An empty answer is [`Value::Null`], and so is "not modified", with which the
@@ -72,35 +71,38 @@ fn block_on<T>(work: impl Future<Output = T>) -> Result<T, EngineError> {
     Ok(runtime.map_err(|e| EngineError::Broken(format!("no runtime: {e}")))?.block_on(work))
 }
 
-/// Asks for all paths with up to [`WORKERS`] connections, of which `first` is one. One lost answer loses no other.
-async fn spread(first: Conn, paths: &[String], prefix: &str) -> Vec<Result<Value, EngineError>> {
+/// Asks for all paths with up to [`WORKERS`] connections, of which `first` is one. One lost answer loses no other; but
+/// an engine that leaves [`PATIENCE`] questions unanswered is asked nothing more.
+async fn spread(first: Conn, paths: &[String], prefix: &str, take: Take<'_>) {
     let full = |path: &String| if is_plain(path) { path.clone() } else { format!("{prefix}{path}") };
     let todo: Arc<Vec<String>> = Arc::new(paths.iter().map(full).collect());
     let next = Arc::new(AtomicUsize::new(0));
+    // As many answers wait as there are workers: whoever takes them sets the pace, and memory stays flat.
+    let (give, mut answers) = mpsc::channel(WORKERS);
     let mut conn = Some(first);
-    let mut workers = Vec::new();
     for _ in 0..WORKERS.min(paths.len()) {
         let Some(mut own) = conn.take() else { break };
-        conn = Some(Conn::new(&own.socket, own.deadline));
-        let (todo, next) = (Arc::clone(&todo), Arc::clone(&next));
-        workers.push(tokio::spawn(async move {
-            let mut answers = Vec::new();
+        conn = Some(Conn { late: Arc::clone(&own.late), ..Conn::new(&own.socket, own.deadline) });
+        let (todo, next, give) = (Arc::clone(&todo), Arc::clone(&next), give.clone());
+        tokio::spawn(async move {
             while let Some((at, path)) =
                 Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|i| Some((i, todo.get(i)?)))
             {
-                answers.push((at, own.call(&Method::GET, path).await));
+                let answer = if own.late.load(Ordering::Relaxed) < PATIENCE {
+                    own.call(&Method::GET, path).await
+                } else {
+                    Err(EngineError::Broken(format!("{path}: not asked, the engine left {PATIENCE} without answer")))
+                };
+                if give.send((at, answer)).await.is_err() {
+                    break;
+                }
             }
-            answers
-        }));
+        });
     }
-    let lost = || Err(EngineError::Broken("the question was not asked".into()));
-    let mut answers: Vec<_> = paths.iter().map(|_| lost()).collect();
-    for worker in workers {
-        for (at, answer) in worker.await.unwrap_or_default() {
-            answers[at] = answer;
-        }
+    drop(give);
+    while let Some((at, answer)) = answers.recv().await {
+        take(at, answer);
     }
-    answers
 }
 
 /// Why one exchange failed.
@@ -115,11 +117,13 @@ struct Conn {
     socket: PathBuf,
     deadline: Duration,
     open: Option<SendRequest<Full<Bytes>>>,
+    /// Questions, of all connections together, that were not answered in time.
+    late: Arc<AtomicUsize>,
 }
 
 impl Conn {
     fn new(socket: &Path, deadline: Duration) -> Self {
-        Self { socket: socket.to_owned(), deadline, open: None }
+        Self { socket: socket.to_owned(), deadline, open: None, late: Arc::default() }
     }
 
     /// The prefix of the engine's own API version. A fixed one breaks: Docker 29's lowest is above 20.10's highest.
@@ -149,7 +153,10 @@ impl Conn {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(Error::Engine(error))) => Err(error),
             Ok(Err(Error::Closed(why))) => Err(EngineError::Broken(format!("{path}: connection closed: {why}"))),
-            Err(_) => Err(EngineError::Broken(format!("{path}: no whole answer within {} s", deadline.as_secs_f32()))),
+            Err(_) => {
+                self.late.fetch_add(1, Ordering::Relaxed);
+                Err(EngineError::Broken(format!("{path}: no whole answer within {} s", deadline.as_secs_f32())))
+            }
         };
         if matches!(answer, Err(EngineError::Broken(_))) {
             self.open = None; // never reuse a connection with half an answer in it

@@ -8,7 +8,17 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::*;
+
 use crate::host::testing::TempDir;
+
+/// All answers, in the order of `paths`.
+fn get_all(socket: &Path, paths: &[String], deadline: Duration) -> Vec<Result<Value, EngineError>> {
+    let mut answers: Vec<_> = paths.iter().map(|_| None).collect();
+    get_each(socket, paths, deadline, &mut |at, answer| {
+        assert!(answers[at].replace(answer).is_none(), "answered twice: {}", paths[at]);
+    });
+    answers.into_iter().map(|answer| answer.expect("each is answered")).collect()
+}
 
 const DEADLINE: Duration = Duration::from_millis(400);
 
@@ -237,4 +247,29 @@ fn nobody_there_says_why() {
         std::fs::set_permissions(dir.path().join("private"), std::fs::Permissions::from_mode(0o000)).unwrap();
         assert!(why("private").ends_with("permission denied"));
     }
+}
+
+#[test]
+fn one_question_that_hangs_costs_its_own_answer_only() {
+    let fake =
+        engine(
+            |request, _| {
+                if request.contains("/7/") { Reply::Stall(Vec::new()) } else { Reply::Keep(http("200 OK", "{}")) }
+            },
+        );
+    let paths: Vec<String> = (0..50).map(|n| format!("/containers/{n}/json")).collect();
+    let answers = get_all(&fake.socket, &paths, DEADLINE);
+    for (at, answer) in answers.iter().enumerate() {
+        if at == 7 { is_broken(answer, "no whole answer") } else { assert_eq!(*answer, Ok(json!({}))) }
+    }
+}
+
+#[test]
+fn an_engine_that_hangs_is_not_asked_a_thousand_times() {
+    let fake = engine(|_, _| Reply::Stall(Vec::new()));
+    let paths: Vec<String> = (0..1000).map(|n| format!("/containers/{n}/json")).collect();
+    let answers = get_all(&fake.socket, &paths, DEADLINE);
+    assert!(fake.asked().len() <= 1 + PATIENCE + WORKERS, "{}", fake.asked().len());
+    is_broken(&answers[0], "no whole answer");
+    is_broken(&answers[999], "not asked");
 }
