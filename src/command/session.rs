@@ -92,14 +92,15 @@ impl<'a> Session<'a> {
         ui.look("reading the host");
         let facts = facts::gather(host, &audit::needs(&selected.entries));
         ui.end_progress();
-        for socket in &facts.daemon.rootless {
-            let what = "a rootless Docker, which seaworthy neither looks at nor changes";
-            ui.note(&format!("{}: {what}", socket.display()));
-        }
+        let others = &facts.daemon.others;
         if facts.daemon.install == Install::Missing {
-            return Err(Failure::new("Docker is not installed: no dockerd and no docker.service were found")
+            let failure = Failure::new("Docker is not installed: no dockerd and no docker.service were found")
                 .host("unchanged")
-                .hint("install Docker first, then run `seaworthy audit`"));
+                .hint("install Docker first, then run `seaworthy audit`");
+            return Err(others.iter().map(|other| format!("there is {other}")).fold(failure, Failure::because));
+        }
+        for other in others {
+            ui.note(&format!("{other}, which seaworthy neither looks at nor changes"));
         }
         Ok(Self { host, policy, benchmark, profile, entries: selected.entries, facts, recorded })
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::model::{Argument, Config, Daemon, Install, Known, Place, Running, Unit, Unknown, Version};
+use super::model::{Argument, Config, Daemon, Install, Known, Other, Place, Running, Unit, Unknown, Version};
 use super::{command_line, config_file, keys, settings};
 use crate::host::{EngineError, FileKind, Host, Query, path};
 
@@ -40,7 +40,7 @@ pub(super) fn gather(host: &dyn Host, service: &Known<Unit>, socket: Option<&Uni
         bridge: Err(Unknown("docker.service is not running".into())),
         version: None,
         socket: api_socket(socket),
-        rootless: rootless(host),
+        others: others(host, install),
         data_root: "/var/lib/docker".into(),
     };
     daemon.data_root = text_setting(&daemon, "data-root").map_or("/var/lib/docker".into(), PathBuf::from);
@@ -156,11 +156,20 @@ fn api_socket(socket: Option<&Unit>) -> PathBuf {
     path.map_or_else(|| "/run/docker.sock".into(), PathBuf::from)
 }
 
-/// A rootless daemon listens in its user's runtime directory.
-fn rootless(host: &dyn Host) -> Vec<PathBuf> {
-    let top = Path::new("/run/user");
-    let sockets = host.list(top).unwrap_or_default().into_iter().map(|user| top.join(user).join("docker.sock"));
-    sockets.filter(|socket| host.stat(socket).is_ok_and(|stat| stat.kind == FileKind::Socket)).collect()
+/// Engines that listen beside the daemon. containerd is one only where no Docker is: else it is a part of that.
+fn others(host: &dyn Host, install: Install) -> Vec<Other> {
+    let mut known =
+        vec![(PathBuf::from("/run/podman/podman.sock"), "Podman"), (PathBuf::from("/run/crio/crio.sock"), "CRI-O")];
+    if install == Install::Missing {
+        known.push(("/run/containerd/containerd.sock".into(), "containerd without Docker"));
+    }
+    let users = Path::new("/run/user");
+    for user in host.list(users).unwrap_or_default() {
+        known.push((users.join(&user).join("docker.sock"), "a rootless Docker"));
+        known.push((users.join(&user).join("podman/podman.sock"), "a rootless Podman"));
+    }
+    let listens = |socket: &Path| host.stat(socket).is_ok_and(|stat| stat.kind == FileKind::Socket);
+    known.into_iter().filter(|(path, _)| listens(path)).map(|(socket, what)| Other { socket, what }).collect()
 }
 
 /// A daemon that is on its way down still has a process, but the connection would have systemd start it again.
@@ -227,7 +236,7 @@ impl Config {
 mod tests {
     use serde_json::json;
 
-    use super::super::testing::FakeHost;
+    use super::super::testing::{FakeHost, stat};
     use super::*;
 
     /// A process 500 that a unit in this state calls its own.
@@ -265,5 +274,17 @@ mod tests {
     fn the_leaf_of_a_remapped_data_root_is_dropped() {
         assert_eq!(without_remap_leaf(Path::new("/var/lib/docker/165536.165536")), Path::new("/var/lib/docker"));
         assert_eq!(without_remap_leaf(Path::new("/srv/docker.d")), Path::new("/srv/docker.d"));
+    }
+
+    #[test]
+    fn other_engines_are_named_as_what_they_are() {
+        let socket = |host: FakeHost, path: &str| host.node(path, stat(FileKind::Socket));
+        let host = ["/run/podman/podman.sock", "/run/containerd/containerd.sock", "/run/user/1000/docker.sock"]
+            .into_iter()
+            .fold(FakeHost::default(), socket);
+        let named = |install| others(&host, install).iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        let beside = "Podman at /run/podman/podman.sock; a rootless Docker at /run/user/1000/docker.sock";
+        assert_eq!(named(Install::System), beside);
+        assert!(named(Install::Missing).contains("containerd without Docker at /run/containerd/containerd.sock"));
     }
 }

@@ -25,8 +25,8 @@ use crate::catalog::Object;
 use crate::host::{Host, Query, path};
 
 pub use model::{
-    Argument, Audit, AuditRule, Config, Daemon, Facts, FiledRule, Install, Known, Located, Names, Place, Running,
-    Scope, Unit, Unknown, Version,
+    Argument, Audit, AuditRule, Config, Daemon, Facts, FiledRule, Install, Known, Located, Names, Other, Place,
+    Running, Scope, Unit, Unknown, Version,
 };
 pub use settings::{Origin, Setting, has_option};
 pub use workload::{Container, short};

@@ -131,10 +131,25 @@ pub struct Daemon {
     pub version: Option<Version>,
     /// The Engine API socket in use.
     pub socket: PathBuf,
-    /// Sockets of further daemons, which users run for themselves (rootless).
-    pub rootless: Vec<PathBuf>,
+    /// Further engines on this host.
+    pub others: Vec<Other>,
     /// Data root in use, without the `UID.GID` leaf of userns-remap.
     pub data_root: PathBuf,
+}
+
+/// An engine beside the daemon, by its socket: named as what it is, and neither looked at nor changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Other {
+    /// Where it listens.
+    pub socket: PathBuf,
+    /// What it is, such as `Podman`.
+    pub what: &'static str,
+}
+
+impl std::fmt::Display for Other {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} at {}", self.what, self.socket.display())
+    }
 }
 
 /// The running daemon.

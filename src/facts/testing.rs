@@ -207,7 +207,7 @@ fn daemon() -> Daemon {
     let path = PathBuf::from("/etc/docker/daemon.json");
     Daemon {
         install: Install::System,
-        rootless: Vec::new(),
+        others: Vec::new(),
         running: Ok(Some(Running { pid: 500, argv: Vec::new(), exe: "/usr/sbin/dockerd".into(), started: 1 })),
         next_argv: Ok(vec![argument("/usr/sbin/dockerd", true), argument("-H", true), argument("fd://", true)]),
         config_path: path.clone(),
