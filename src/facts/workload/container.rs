@@ -19,6 +19,8 @@ pub struct Container {
     pub image: String,
     /// Id of that image.
     pub image_id: String,
+    /// When that image was made, seconds since the epoch; `None`: not known, as with the daemon down.
+    pub image_created: Option<i64>,
     /// Labels. Their values may be anything: they select, and are never shown.
     pub labels: BTreeMap<String, String>,
     /// Its first process lives (paused and restarting containers count).
@@ -118,6 +120,7 @@ impl Container {
             name: if name.is_empty() { short(&id).into() } else { name.trim_start_matches('/').into() },
             image: text(&config["Image"]),
             image_id: text(&value["Image"]),
+            image_created: None,
             labels: labels(&config["Labels"]),
             running,
             pid: if running { u32::try_from(state["Pid"].as_u64().unwrap_or(0)).unwrap_or(0) } else { 0 },
