@@ -73,6 +73,21 @@ impl Outcome {
         self
     }
 
+    pub(super) fn severity(mut self, severity: Severity) -> Self {
+        self.severity = Some(severity);
+        self
+    }
+
+    /// What was to be judged could not be read.
+    pub(super) fn not_known(self, why: &Unknown) -> Self {
+        self.verdict(Verdict::Unknown).actual(why.to_string())
+    }
+
+    /// There is nothing to judge on this subject.
+    pub(super) fn does_not_apply(self, why: impl Into<String>) -> Self {
+        self.verdict(Verdict::NotApplicable).actual(why)
+    }
+
     pub(super) fn fails(self, actual: impl Into<String>) -> Self {
         self.verdict(Verdict::Fail).actual(actual)
     }

@@ -1,0 +1,1 @@
+//! Judgements that no fixture shows.
