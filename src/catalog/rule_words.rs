@@ -32,7 +32,7 @@ pub(super) fn holds(rule: &ContainerRule) -> String {
         Rule::ReadOnly => "has a root file system that is read-only",
         Rule::RestartPolicy => RESTART_POLICY,
         Rule::RootExec => ROOT_EXEC,
-        Rule::Seccomp => "has a first process whose system calls are filtered (`Seccomp` in its status)",
+        Rule::Seccomp => SECCOMP,
         Rule::Selinux => "has a label of SELinux that confines it, on hosts that have SELinux",
         Rule::SharedPropagation => "has no mount that propagates to the host (`shared`, `rshared`)",
         Rule::Sshd => "has no process of sshd or dropbear in its cgroup",
@@ -83,6 +83,8 @@ const RESTART_POLICY: &str = "has no restart policy, or `on-failure` with at mos
     swarm's service a person looks at the service";
 const ROOT_EXEC: &str = "runs no command that was started as root by `docker exec`. Those that have ended are \
     not seen";
+const SECCOMP: &str = "has a first process whose system calls are filtered (`Seccomp` in its status), and no option that says otherwise: \
+    a filter can be inherited from around the daemon";
 const USER: &str = "has a first process whose effective user is not root. Root of a user namespace matters less";
 const WILDCARD_PORTS: &str = "publishes its ports on chosen addresses: not on 0.0.0.0, on [::], or on none. Of \
     one on the host's network it is not known what it opens: a person looks";

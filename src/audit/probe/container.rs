@@ -16,7 +16,7 @@ mod tests;
 use crate::audit::finding::Verdict;
 use crate::catalog::ContainerRule as Rule;
 use crate::facts::workload::Process;
-use crate::facts::{Container, Facts, Known};
+use crate::facts::{Container, Facts, Known, has_option};
 
 use super::Outcome;
 
@@ -63,8 +63,7 @@ impl<'a> Seen<'a> {
     /// Whether the engine works with this security option (`SecurityOptions` of `GET /info`).
     fn engine_has(&self, option: &str) -> Known<bool> {
         let info = self.facts.daemon.info.as_ref().map_err(Clone::clone)?;
-        let options = info["SecurityOptions"].as_array().into_iter().flatten().filter_map(|option| option.as_str());
-        Ok(options.filter_map(|option| option.strip_prefix("name=")).any(|name| name.split(',').next() == Some(option)))
+        Ok(has_option(info, option))
     }
 
     /// Whether containers get user namespaces, by userns-remap or because the daemon is rootless.

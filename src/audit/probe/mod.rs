@@ -31,6 +31,8 @@ pub(super) struct Outcome {
     pub(super) source: String,
 }
 
+/// What is, where only a person can say it.
+pub(super) const A_PERSON_LOOKS: &str = "a person has to look";
 /// The daemon as a subject.
 pub(super) const DAEMON: &str = "daemon:docker.service";
 
@@ -120,7 +122,7 @@ pub(super) fn run(entry: &Entry, facts: &Facts, policy: &Policy) -> Vec<Outcome>
         }
         Check::Environment { name, value } => vec![environment::run(facts, name, value)],
         Check::Attest { look_at } => {
-            vec![Outcome::new("host:this", Verdict::Manual).expected(look_at.clone()).actual("a person has to look")]
+            vec![Outcome::new("host:this", Verdict::Manual).expected(look_at.clone()).actual(A_PERSON_LOOKS)]
         }
         Check::Container(rule) => container::run(rule, facts),
         Check::Builtin(which) => builtin::run(*which, entry, facts, policy),

@@ -49,16 +49,21 @@ pub(super) fn selinux(seen: &Seen<'_>, outcome: Outcome) -> Outcome {
     }
 }
 
+/// A filter that a process has can be inherited from the daemon's own (`SystemCallFilter=` of its unit, or a container
+/// around it): where the configuration says that there is none, it is not the container's.
 pub(super) fn seccomp(seen: &Seen<'_>, outcome: Outcome) -> Outcome {
-    let outcome = outcome.expected("a filter");
+    let configured = seccomp_configured(seen, outcome.expected("a filter"));
+    if configured.verdict == Verdict::Fail {
+        return configured;
+    }
     match seen.process() {
         Ok(Some(process)) => {
-            let outcome = outcome.source(seen.status());
+            let outcome = configured.verdict(Verdict::Pass).source(seen.status());
             let mode = format!("Seccomp: {}", process.seccomp);
             if process.seccomp == 0 { outcome.fails(mode) } else { outcome.actual(mode) }
         }
-        Ok(None) => seccomp_configured(seen, outcome),
-        Err(why) => outcome.not_known(&why),
+        Ok(None) => configured,
+        Err(why) => configured.not_known(&why),
     }
 }
 
@@ -74,8 +79,10 @@ fn seccomp_configured(seen: &Seen<'_>, outcome: Outcome) -> Outcome {
         None if privileged => outcome.fails("none, being privileged").source("HostConfig.Privileged"),
         None => {
             let outcome = outcome.source("seccomp-profile of the daemon");
-            match seen.facts.daemon.setting("seccomp-profile").next {
-                Ok(profile) if profile == "unconfined" => outcome.fails("the daemon's, which is unconfined"),
+            let setting = seen.facts.daemon.setting("seccomp-profile");
+            let value = if seen.container.running { setting.in_force } else { setting.next.map(Some) };
+            match value {
+                Ok(Some(profile)) if profile == "unconfined" => outcome.fails("the daemon's, which is unconfined"),
                 Ok(_) => outcome.actual("the daemon's profile"),
                 Err(why) => outcome.not_known(&why),
             }
