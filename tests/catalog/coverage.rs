@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use libtest_mimic::{Failed, Trial};
 use seaworthy::audit::Verdict;
-use seaworthy::catalog::{Builtin, Catalog, Check, Entry};
+use seaworthy::catalog::{Builtin, Catalog, Check, ContainerRule, Entry};
 use seaworthy::plan::Choice;
 use seaworthy::policy::Policy;
 
@@ -61,6 +61,9 @@ fn wanted(entry: &Entry) -> Vec<&'static [Verdict]> {
         // The network would be needed to say that a version is current.
         Check::Builtin(Builtin::EngineVersion) => vec![PERSON, BAD],
         Check::Builtin(Builtin::Rootless) => vec![GOOD, PERSON],
+        // Whether a port, the daemon's limits or an image will do only a person knows.
+        Check::Container(ContainerRule::PublishedPorts | ContainerRule::Ulimits) => vec![GOOD, PERSON],
+        Check::Container(ContainerRule::ImageAge) => vec![PERSON],
         _ => vec![GOOD, BAD],
     }
 }

@@ -107,6 +107,9 @@ fn verdict(scenario: &Scenario, own: &[&Finding]) -> Checked {
     if scenario.expect == Verdict::Pending && scenario.pending_on.is_none() {
         return Err(format!("say what it waits for: {:?}", worst.pending_on));
     }
+    if scenario.severity.is_some_and(|severity| severity != worst.severity) {
+        return Err(format!("matters {:?}: {}", worst.severity, worst.actual));
+    }
     let applicability = own.iter().filter_map(|f| f.applicability).min();
     if scenario.applicability.is_some() && applicability != scenario.applicability {
         return Err(format!("applicability {applicability:?}, hazards {:?}", worst.hazards));
