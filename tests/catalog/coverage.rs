@@ -57,13 +57,13 @@ fn wanted(entry: &Entry) -> Vec<&'static [Verdict]> {
     const BAD: &[Verdict] = &[Verdict::Fail];
     const PERSON: &[Verdict] = &[Verdict::Manual];
     match &entry.check {
-        Check::Attest { .. } => vec![PERSON],
+        // Nobody but a person says what is old.
+        Check::Attest { .. } | Check::Container(ContainerRule::ImageAge) => vec![PERSON],
         // The network would be needed to say that a version is current.
         Check::Builtin(Builtin::EngineVersion) => vec![PERSON, BAD],
-        Check::Builtin(Builtin::Rootless) => vec![GOOD, PERSON],
-        // Whether a port, the daemon's limits or an image will do only a person knows.
-        Check::Container(ContainerRule::PublishedPorts | ContainerRule::Ulimits) => vec![GOOD, PERSON],
-        Check::Container(ContainerRule::ImageAge) => vec![PERSON],
+        // Nor whether a port is needed, or the daemon's limits fit.
+        Check::Builtin(Builtin::Rootless)
+        | Check::Container(ContainerRule::PublishedPorts | ContainerRule::Ulimits) => vec![GOOD, PERSON],
         _ => vec![GOOD, BAD],
     }
 }
