@@ -17,6 +17,11 @@ use subject::Subjects;
 pub use expect::show as show_value;
 pub use finding::{Applicability, Disruption, Finding, HazardFound, PendingOn, Verdict};
 
+/// Whether all that is known of a finding is that a person has to look, and at what.
+pub fn is_attested(finding: &Finding) -> bool {
+    finding.verdict == Verdict::Manual && finding.actual == probe::A_PERSON_LOOKS
+}
+
 /// What these checks and their remediations look at.
 pub fn needs(entries: &[&Entry]) -> Needs {
     Needs { objects: objects(entries) }

@@ -5,6 +5,7 @@ mod entry;
 pub mod explain;
 mod load;
 mod rule;
+mod rule_words;
 mod select;
 pub mod validate;
 pub mod words;
@@ -17,5 +18,5 @@ pub use entry::{
     Branch, Builtin, Check, Edit, Entry, Expect, Hazard, OBJECTS, Object, Releases, Remediation, Severity, Support,
 };
 pub use load::Catalog;
-pub use rule::ContainerRule;
+pub use rule::{Capability, ContainerRule, Namespace, Stopped};
 pub use select::{Selected, Selection, find, resolve, select};

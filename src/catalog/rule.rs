@@ -7,10 +7,163 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum ContainerRule {
+    /// An `AppArmor` profile confines it.
+    Apparmor,
+    /// It can get no capability beyond the default ones, and not `NET_RAW`.
+    Capabilities,
+    /// It cannot get this capability.
+    Capability(Capability),
+    /// Its cgroup lies where the daemon puts all of them.
+    CgroupParent,
+    /// The processor time that it gets has a limit, or a share of its own.
+    Cpu,
+    /// It is not on the network that every container without another one shares.
+    DefaultBridge,
+    /// It was given no device of the host.
+    Devices,
+    /// No socket of a container engine is mounted into it.
+    DockerSocket,
+    /// Its health is checked.
+    Healthcheck,
+    /// No directory that the host lives by is mounted into it.
+    HostMounts,
+    /// It has a namespace of its own.
+    HostNamespace(Namespace),
+    /// Its image is not old: a person says what that means.
+    ImageAge,
     /// Its memory has a limit.
     Memory,
     /// Its processes cannot gain privileges.
     NoNewPrivileges,
+    /// The number of its processes has a limit.
+    PidsLimit,
     /// It is not privileged.
     Privileged,
+    /// Nobody runs a privileged command in it.
+    PrivilegedExec,
+    /// None of its ports is published on one below 1024.
+    PrivilegedPorts,
+    /// Its published ports are all needed: a person says whether.
+    PublishedPorts,
+    /// Its root file system is read-only.
+    ReadOnly,
+    /// A container that cannot start is not started again for ever.
+    RestartPolicy,
+    /// Nobody runs a command in it as root.
+    RootExec,
+    /// System calls are filtered.
+    Seccomp,
+    /// A label of `SELinux` confines it.
+    Selinux,
+    /// What is mounted in it does not show up elsewhere.
+    SharedPropagation,
+    /// It runs no SSH daemon.
+    Sshd,
+    /// It has limits of its own where the daemon's do not fit: a person says whether.
+    Ulimits,
+    /// Its first process is not root's.
+    User,
+    /// Its ports are published on addresses that were chosen.
+    WildcardPorts,
+}
+
+/// Capabilities of which each alone leads to the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Capability {
+    /// Opens any file by its handle, those outside of the container too.
+    DacReadSearch,
+    /// Loads modules into the host's kernel.
+    SysModule,
+    /// Mounts, namespaces, and most of what has no capability of its own.
+    SysAdmin,
+    /// Reads and writes the memory of other processes.
+    SysPtrace,
+}
+
+/// A namespace that a container can share with the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Namespace {
+    /// Addresses, ports, sockets.
+    Network,
+    /// Processes.
+    Pid,
+    /// Shared memory, message queues.
+    Ipc,
+    /// Name of the host.
+    Uts,
+    /// Users: only with userns-remap is there another than the host's.
+    User,
+}
+
+impl Capability {
+    /// Its name, without `CAP_`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::DacReadSearch => "DAC_READ_SEARCH",
+            Self::SysModule => "SYS_MODULE",
+            Self::SysAdmin => "SYS_ADMIN",
+            Self::SysPtrace => "SYS_PTRACE",
+        }
+    }
+
+    /// Its number in the kernel's `capability.h`.
+    #[must_use]
+    pub fn bit(self) -> u32 {
+        match self {
+            Self::DacReadSearch => 2,
+            Self::SysModule => 16,
+            Self::SysPtrace => 19,
+            Self::SysAdmin => 21,
+        }
+    }
+}
+
+/// What a rule says of a container that does not run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// The same: its configuration is what is judged in any case.
+    Same,
+    /// What its configuration says instead of its processes.
+    Configured,
+    /// Nothing: there is no process to look at.
+    Skipped,
+}
+
+impl ContainerRule {
+    /// What becomes of containers that do not run.
+    #[must_use]
+    pub fn stopped(&self) -> Stopped {
+        match self {
+            Self::Capabilities
+            | Self::Capability(_)
+            | Self::NoNewPrivileges
+            | Self::Seccomp
+            | Self::User
+            | Self::Apparmor => Stopped::Configured,
+            Self::PrivilegedExec | Self::RootExec | Self::Sshd => Stopped::Skipped,
+            Self::CgroupParent
+            | Self::Cpu
+            | Self::DefaultBridge
+            | Self::Devices
+            | Self::DockerSocket
+            | Self::Healthcheck
+            | Self::HostMounts
+            | Self::HostNamespace(_)
+            | Self::ImageAge
+            | Self::Memory
+            | Self::PidsLimit
+            | Self::Privileged
+            | Self::PrivilegedPorts
+            | Self::PublishedPorts
+            | Self::ReadOnly
+            | Self::RestartPolicy
+            | Self::Selinux
+            | Self::SharedPropagation
+            | Self::Ulimits
+            | Self::WildcardPorts => Stopped::Same,
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::entry::{Branch, Builtin, Check, Edit, Entry, Expect, Hazard, Object, Support};
-use super::rule::ContainerRule;
+use super::rule_words::{holds, stopped};
 
 /// How the verdict is decided, in one or two sentences.
 #[must_use]
@@ -44,21 +44,8 @@ pub fn decision(entry: &Entry) -> String {
             )
         }
         Check::Attest { look_at } => format!("By a person, who looks at {look_at}. The verdict is always `manual`."),
-        Check::Container(rule) => format!(
-            "Each container {}, as it runs now. Those that do not run count where their configuration says it.",
-            rule_words(rule)
-        ),
+        Check::Container(rule) => format!("Each container {}. {}", holds(rule), stopped(rule)),
         Check::Builtin(builtin) => builtin_decision(*builtin, entry),
-    }
-}
-
-fn rule_words(rule: &ContainerRule) -> &'static str {
-    match rule {
-        ContainerRule::Memory => "has a limit for its memory",
-        ContainerRule::NoNewPrivileges => {
-            "has a first process that cannot gain privileges (`NoNewPrivs` in its status)"
-        }
-        ContainerRule::Privileged => "is not privileged",
     }
 }
 

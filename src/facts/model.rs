@@ -74,6 +74,8 @@ pub struct Scope {
     pub systemd: bool,
     /// We are in the initial PID namespace, where the kernel's audit lives.
     pub initial_pid_namespace: bool,
+    /// The kernel enforces or logs by `SELinux`.
+    pub selinux: bool,
     /// `/etc/machine-id`.
     pub machine_id: Option<String>,
     /// `ID` of os-release.

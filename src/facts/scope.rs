@@ -25,6 +25,8 @@ pub(super) fn gather(host: &dyn Host) -> Scope {
         privileged: host.euid() == 0,
         systemd: !host.offline() && host.stat(Path::new("/run/systemd/system")).is_ok(),
         initial_pid_namespace: namespace == Some(FileKind::Symlink(INITIAL_PID_NAMESPACE.into())),
+        // Mounted only where the kernel has it and it is not switched off (`is_selinux_enabled(3)`).
+        selinux: host.stat(Path::new("/sys/fs/selinux/enforce")).is_ok(),
         machine_id: Some(machine_id).filter(|id| !id.is_empty()),
         os_id: field("ID"),
         os_name: field("PRETTY_NAME"),

@@ -160,6 +160,7 @@ pub(crate) fn facts() -> Facts {
             privileged: true,
             systemd: true,
             initial_pid_namespace: true,
+            selinux: false,
             machine_id: Some("0123".into()),
             os_id: "debian".into(),
             os_name: "Debian GNU/Linux 12".into(),

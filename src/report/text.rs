@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use super::model::{AuditReport, HistoryRun, HostLine, Rest, RunReport, Summary, number, plural};
-use crate::audit::{Applicability, Finding, HazardFound, PendingOn, Verdict};
+use crate::audit::{Applicability, Finding, HazardFound, PendingOn, Verdict, is_attested};
 use crate::catalog::Severity;
 use crate::text::clean;
 use crate::ui::{Role, paint};
@@ -26,8 +26,8 @@ pub fn audit(report: &AuditReport, verbose: u8) -> String {
         }
         let _ = writeln!(out, "\n{}", paint(role, &format!("{heading}: {}", findings.len())));
         let slug = findings.iter().map(|finding| finding.check.len()).max().unwrap_or(0).min(SLUG);
-        for finding in findings {
-            line(&mut out, finding, &report.benchmark, slug, verbose);
+        for alike in folded(&findings, verbose) {
+            line(&mut out, &alike, &report.benchmark, slug, verbose);
         }
     }
     tail(&mut out, &report.summary);
@@ -86,9 +86,31 @@ fn groups(findings: &[Finding], verbose: u8) -> Vec<Group<'_>> {
     groups
 }
 
-fn line(out: &mut String, finding: &Finding, benchmark: &str, slug: usize, verbose: u8) {
+/// Findings that a report says once, with the names of their subjects: same check, same words. Never empty.
+type Alike<'a> = Vec<&'a Finding>;
+
+/// Puts together what would be said again for many subjects; asked for more, each one is said.
+fn folded<'a>(findings: &[&'a Finding], verbose: u8) -> Vec<Alike<'a>> {
+    let mut all: Vec<(Alike<'a>, String)> = Vec::new();
+    // Findings of one check stand together: with thousands of them only those few are looked through.
+    let mut first = 0;
+    for &finding in findings {
+        let words = format!("{}\n{}", verdict(finding), hazards(&finding.hazards));
+        if all.get(first).is_none_or(|(alike, _)| alike[0].check != finding.check) {
+            first = all.len();
+        }
+        match all[first..].iter_mut().find(|(_, said)| verbose == 0 && *said == words) {
+            Some((alike, _)) => alike.push(finding),
+            None => all.push((vec![finding], words)),
+        }
+    }
+    all.into_iter().map(|(alike, _)| alike).collect()
+}
+
+fn line(out: &mut String, alike: &Alike<'_>, benchmark: &str, slug: usize, verbose: u8) {
+    let finding = alike[0];
     let lead = format!("  {:<slug$}  {:<6} ", clean(&finding.check), number(&finding.references, benchmark));
-    wrap(out, &lead, &verdict(finding));
+    wrap(out, &lead, &format!("{}{}", subjects(alike), verdict(finding)));
     if verbose > 0 {
         // Titles name the bad state: beside a pass they would read as its opposite.
         if !matches!(finding.verdict, Verdict::Pass | Verdict::NotApplicable | Verdict::Unknown) {
@@ -105,7 +127,7 @@ fn line(out: &mut String, finding: &Finding, benchmark: &str, slug: usize, verbo
 
 /// What is, and what should be.
 fn verdict(finding: &Finding) -> String {
-    let mut text = subject(finding);
+    let mut text = String::new();
     let (actual, expected) = (clean(&finding.actual), clean(&finding.expected));
     match finding.verdict {
         Verdict::Fail => {
@@ -121,17 +143,44 @@ fn verdict(finding: &Finding) -> String {
         Verdict::Unknown if !finding.source.is_empty() => {
             let _ = write!(text, "{actual} ({})", clean(&finding.source));
         }
-        Verdict::Manual if !expected.is_empty() => text.push_str(&expected),
+        Verdict::Manual if is_attested(finding) => text.push_str(&expected),
+        Verdict::Manual if !expected.is_empty() => {
+            let _ = write!(text, "{actual}; expected {expected}");
+        }
         Verdict::Unknown | Verdict::Manual | Verdict::Pass | Verdict::NotApplicable => text.push_str(&actual),
     }
     text
 }
 
+/// So many subjects are named; of more, two less are, and the others counted.
+const NAMED: usize = 4;
+
+/// `web: `, `web and db: `, `web, db and 97 more: `; nothing where the check tells it.
+fn subjects(alike: &Alike<'_>) -> String {
+    let names: Vec<String> = alike.iter().filter_map(|finding| name(finding)).collect();
+    let more;
+    let (last, others) = match names.as_slice() {
+        [] => return String::new(),
+        [only] => return format!("{only}: "),
+        all if all.len() > NAMED => {
+            let shown = NAMED - 2;
+            more = format!("{} more", all.len() - shown);
+            (&more, &all[..shown])
+        }
+        [others @ .., last] => (last, others),
+    };
+    format!("{} and {last}: ", others.join(", "))
+}
+
 /// The subject, where the check alone does not tell it: the host has one daemon and is itself one.
 pub(crate) fn subject(finding: &Finding) -> String {
+    name(finding).map_or_else(String::new, |name| format!("{name}: "))
+}
+
+fn name(finding: &Finding) -> Option<String> {
     match finding.subject.split_once(':') {
-        Some(("daemon" | "host", _)) | None => String::new(),
-        Some((_, name)) => format!("{}: ", clean(name)),
+        Some(("daemon" | "host", _)) | None => None,
+        Some((_, name)) => Some(clean(name)),
     }
 }
 

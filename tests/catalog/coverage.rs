@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use libtest_mimic::{Failed, Trial};
 use seaworthy::audit::Verdict;
-use seaworthy::catalog::{Builtin, Catalog, Check, Entry};
+use seaworthy::catalog::{Builtin, Catalog, Check, ContainerRule, Entry};
 use seaworthy::plan::Choice;
 use seaworthy::policy::Policy;
 
@@ -57,10 +57,13 @@ fn wanted(entry: &Entry) -> Vec<&'static [Verdict]> {
     const BAD: &[Verdict] = &[Verdict::Fail];
     const PERSON: &[Verdict] = &[Verdict::Manual];
     match &entry.check {
-        Check::Attest { .. } => vec![PERSON],
+        // Nobody but a person says what is old.
+        Check::Attest { .. } | Check::Container(ContainerRule::ImageAge) => vec![PERSON],
         // The network would be needed to say that a version is current.
         Check::Builtin(Builtin::EngineVersion) => vec![PERSON, BAD],
-        Check::Builtin(Builtin::Rootless) => vec![GOOD, PERSON],
+        // Nor whether a port is needed, or the daemon's limits fit.
+        Check::Builtin(Builtin::Rootless)
+        | Check::Container(ContainerRule::PublishedPorts | ContainerRule::Ulimits) => vec![GOOD, PERSON],
         _ => vec![GOOD, BAD],
     }
 }

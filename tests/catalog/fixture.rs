@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use seaworthy::audit::{Applicability, PendingOn, Verdict};
+use seaworthy::catalog::Severity;
 use serde::Deserialize;
 use serde_json::Value;
 use toml_edit::DocumentMut;
@@ -38,6 +39,8 @@ pub(crate) struct Scenario {
     pub(crate) pending_on: Option<PendingOn>,
     #[serde(default, flatten)]
     pub(crate) over: Over,
+    /// How much it matters on the worst subject.
+    pub(crate) severity: Option<Severity>,
     /// Whether it would be fixed without a question.
     pub(crate) applicability: Option<Applicability>,
     /// Hazards that are found, in the catalogue's words.

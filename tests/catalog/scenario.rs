@@ -31,12 +31,14 @@ pub(crate) fn check(catalog: &Catalog, file: &str, scenario: &Scenario, bless: b
     let all: Vec<&Entry> = catalog.entries().collect();
     let question = Question { entries: &all, policy: &policy };
     let mut host = world::host(scenario)?;
-    let (overall, _) = question.plan(&host, automatic())?;
     // What it would hurt alone: in the whole plan live-restore may go first.
     let alone = Question { entries: &[entry], ..question };
     let (by_itself, _) = alone.plan(&host, automatic())?;
     let own: Vec<&Finding> = by_itself.findings.iter().collect();
     verdict(scenario, &own)?;
+    if entry.remediation.edits.is_empty() {
+        return if by_itself.plan.is_empty() { Ok(String::new()) } else { Err("advice alone has a plan".into()) };
+    }
     let held = own.iter().any(|f| f.applicability == Some(Applicability::Ask)) && !scenario.accept;
     let only = Choice::only(BTreeSet::from([entry.id.clone()]));
     let (question_of_plan, choice) = if held { (alone, automatic()) } else { (question, only) };
@@ -52,6 +54,7 @@ pub(crate) fn check(catalog: &Catalog, file: &str, scenario: &Scenario, bless: b
     }
     lines::only_its_own(&planned.plan, catalog, &facts)?;
     lines::disruption(&planned.plan, &host)?;
+    let (overall, _) = question.plan(&host, automatic())?;
     there_and_back(&mut host, scenario, entry, &question, &overall.findings, &planned.plan)?;
     Ok(text)
 }
@@ -106,6 +109,9 @@ fn verdict(scenario: &Scenario, own: &[&Finding]) -> Checked {
     }
     if scenario.expect == Verdict::Pending && scenario.pending_on.is_none() {
         return Err(format!("say what it waits for: {:?}", worst.pending_on));
+    }
+    if scenario.severity.is_some_and(|severity| severity != worst.severity) {
+        return Err(format!("matters {:?}: {}", worst.severity, worst.actual));
     }
     let applicability = own.iter().filter_map(|f| f.applicability).min();
     if scenario.applicability.is_some() && applicability != scenario.applicability {

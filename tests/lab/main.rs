@@ -6,6 +6,7 @@
 mod boots;
 mod hosts;
 mod hosts_config;
+mod hosts_containers;
 mod hosts_daemon;
 mod hosts_faults;
 mod hosts_flags;

@@ -1,24 +1,37 @@
-//! One outcome for each container: what runs, not what a flag once said.
+//! One outcome for each container: what runs, not what a flag once said. What needs a process is judged by the
+//! configuration where there is none, and the source says so.
 
-use crate::audit::finding::{PendingOn, Verdict};
-use crate::catalog::ContainerRule;
-use crate::facts::{Container, Facts};
+mod capabilities;
+mod confinement;
+mod mounts;
+mod namespaces;
+mod ports;
+mod resources;
+mod running;
+mod user;
+
+#[cfg(test)]
+mod tests;
+
+use crate::audit::finding::Verdict;
+use crate::catalog::ContainerRule as Rule;
+use crate::facts::workload::Process;
+use crate::facts::{Container, Facts, Known, has_option};
 
 use super::Outcome;
 
 /// Judges every container that could be read, and names those that could not.
-pub(super) fn run(rule: &ContainerRule, facts: &Facts) -> Vec<Outcome> {
+pub(super) fn run(rule: &Rule, facts: &Facts) -> Vec<Outcome> {
     let (containers, unread) = match facts.workload.each() {
         Ok(found) => found,
         Err(why) => return vec![Outcome::unknown(NONE, &why)],
     };
     let subject = |name: &str| format!("container:{name}");
-    let mut outcomes: Vec<Outcome> = containers
-        .iter()
-        .map(|container| judge(rule, facts, container, Outcome::new(subject(&container.name), Verdict::Pass)))
-        .zip(containers)
-        .map(|(outcome, container)| outcome.id(container.id.clone()))
-        .collect();
+    let one = |container: &Container| {
+        let outcome = Outcome::new(subject(&container.name), Verdict::Pass).id(container.id.clone());
+        judge(rule, &Seen { facts, containers, container }, outcome)
+    };
+    let mut outcomes: Vec<Outcome> = containers.iter().map(one).collect();
     outcomes.extend(unread.iter().map(|one| Outcome::unknown(subject(&one.name), &one.why).id(one.id.clone())));
     if outcomes.is_empty() {
         outcomes.push(Outcome::not_applicable(NONE, "there is no container"));
@@ -29,56 +42,80 @@ pub(super) fn run(rule: &ContainerRule, facts: &Facts) -> Vec<Outcome> {
 /// The subject where there is no container to name.
 const NONE: &str = "host:this";
 
+/// What is known when a container is judged.
+#[derive(Clone, Copy)]
+struct Seen<'a> {
+    facts: &'a Facts,
+    /// All that could be read: a container can live in the namespaces of another.
+    containers: &'a [Container],
+    container: &'a Container,
+}
+
+impl<'a> Seen<'a> {
+    /// Its first process; `None`: it does not run.
+    fn process(&self) -> Known<Option<&'a Process>> {
+        if !self.container.running {
+            return Ok(None);
+        }
+        self.facts.workload.first_process(self.container).map(Some)
+    }
+
+    /// Whether the engine works with this security option (`SecurityOptions` of `GET /info`).
+    fn engine_has(&self, option: &str) -> Known<bool> {
+        let info = self.facts.daemon.info.as_ref().map_err(Clone::clone)?;
+        Ok(has_option(info, option))
+    }
+
+    /// Whether containers get user namespaces, by userns-remap or because the daemon is rootless.
+    fn in_user_namespaces(&self) -> Known<bool> {
+        Ok(self.engine_has("userns")? || self.engine_has("rootless")?)
+    }
+
+    /// Its own `--security-opt` of this name, written `NAME=VALUE` or, as before Docker 1.11, `NAME:VALUE`.
+    fn security_option(&self, name: &str) -> Option<&'a str> {
+        self.container.security_opts.iter().find_map(|option| option.strip_prefix(name)?.strip_prefix(['=', ':']))
+    }
+
+    /// Where the facts about its first process come from.
+    fn status(&self) -> String {
+        format!("/proc/{}/status", self.container.pid)
+    }
+}
+
 /// Fills `outcome` for one container.
-fn judge(rule: &ContainerRule, facts: &Facts, container: &Container, outcome: Outcome) -> Outcome {
-    let confinement = &container.confinement;
+fn judge(rule: &Rule, seen: &Seen<'_>, outcome: Outcome) -> Outcome {
     match rule {
-        ContainerRule::Memory => {
-            let limit = confinement.memory;
-            let outcome = outcome.expected("a limit").source("HostConfig.Memory");
-            if limit > 0 { outcome.actual(format!("{limit} bytes")) } else { outcome.fails("no limit") }
-        }
-        ContainerRule::NoNewPrivileges => no_new_privileges(facts, container, outcome),
-        ContainerRule::Privileged => {
+        Rule::Apparmor => confinement::apparmor(seen, outcome),
+        Rule::Capabilities => capabilities::all(seen, outcome),
+        Rule::Capability(which) => capabilities::one(seen, *which, outcome),
+        Rule::CgroupParent => resources::cgroup_parent(seen, outcome),
+        Rule::Cpu => resources::cpu(seen, outcome),
+        Rule::DefaultBridge => ports::default_bridge(seen, outcome),
+        Rule::Devices => mounts::devices(seen, outcome),
+        Rule::DockerSocket => mounts::docker_socket(seen, outcome),
+        Rule::Healthcheck => running::healthcheck(seen, outcome),
+        Rule::HostMounts => mounts::host_mounts(seen, outcome),
+        Rule::HostNamespace(which) => namespaces::run(seen, *which, outcome),
+        Rule::ImageAge => running::image_age(seen, outcome),
+        Rule::Memory => resources::memory(seen, outcome),
+        Rule::NoNewPrivileges => confinement::no_new_privileges(seen, outcome),
+        Rule::PidsLimit => resources::pids(seen, outcome),
+        Rule::Privileged => {
             let outcome = outcome.expected("not privileged").source("HostConfig.Privileged");
-            if container.privileged { outcome.fails("privileged") } else { outcome.actual("not privileged") }
+            if seen.container.privileged { outcome.fails("privileged") } else { outcome.actual("not privileged") }
         }
+        Rule::PrivilegedExec => running::privileged_exec(seen, outcome),
+        Rule::PrivilegedPorts => ports::privileged(seen, outcome),
+        Rule::PublishedPorts => ports::published(seen, outcome),
+        Rule::ReadOnly => mounts::read_only(seen, outcome),
+        Rule::RestartPolicy => resources::restart(seen, outcome),
+        Rule::RootExec => running::root_exec(seen, outcome),
+        Rule::Seccomp => confinement::seccomp(seen, outcome),
+        Rule::Selinux => confinement::selinux(seen, outcome),
+        Rule::SharedPropagation => mounts::propagation(seen, outcome),
+        Rule::Sshd => running::sshd(seen, outcome),
+        Rule::Ulimits => resources::ulimits(seen, outcome),
+        Rule::User => user::run(seen, outcome),
+        Rule::WildcardPorts => ports::wildcard(seen, outcome),
     }
-}
-
-/// The daemon's default is copied into a container when it is created, and inspection never shows it: only the process
-/// tells.
-fn no_new_privileges(facts: &Facts, container: &Container, outcome: Outcome) -> Outcome {
-    let outcome = outcome.expected("processes that cannot gain privileges");
-    let named = |option: &String| option.strip_prefix("no-new-privileges").map(|rest| !rest.ends_with("false"));
-    let option = container.security_opts.iter().find_map(named);
-    if !container.running {
-        let default = || facts.daemon.setting("no-new-privileges").next.is_ok_and(|value| value == true);
-        let outcome = outcome.source("HostConfig.SecurityOpt");
-        // Not known: what the daemon's default was when it was created.
-        return match option {
-            Some(true) => outcome.actual("set"),
-            Some(false) => outcome.fails("switched off"),
-            None if default() => outcome.verdict(Verdict::Manual).actual("not running: by the default at its creation"),
-            None => outcome.fails("not set"),
-        };
-    }
-    match facts.workload.first_process(container) {
-        Ok(process) if process.no_new_privs => outcome.actual("NoNewPrivs: 1").source(status(container)),
-        Ok(_) if option == Some(true) || option.is_none() && set_by_default(facts) => {
-            let outcome = outcome.verdict(Verdict::Pending).actual("NoNewPrivs: 0").source(status(container));
-            Outcome { pending_on: Some(PendingOn::Recreate), ..outcome }
-        }
-        Ok(_) => outcome.fails("NoNewPrivs: 0").source(status(container)),
-        Err(why) => outcome.verdict(Verdict::Unknown).actual(why.to_string()),
-    }
-}
-
-/// Whether containers that are created from now on get it from the daemon.
-fn set_by_default(facts: &Facts) -> bool {
-    facts.daemon.setting("no-new-privileges").in_force.is_ok_and(|value| value.is_some_and(|value| value == true))
-}
-
-fn status(container: &Container) -> String {
-    format!("/proc/{}/status", container.pid)
 }

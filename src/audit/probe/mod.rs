@@ -31,6 +31,8 @@ pub(super) struct Outcome {
     pub(super) source: String,
 }
 
+/// What is, where only a person can say it.
+pub(super) const A_PERSON_LOOKS: &str = "a person has to look";
 /// The daemon as a subject.
 pub(super) const DAEMON: &str = "daemon:docker.service";
 
@@ -73,6 +75,21 @@ impl Outcome {
         self
     }
 
+    pub(super) fn severity(mut self, severity: Severity) -> Self {
+        self.severity = Some(severity);
+        self
+    }
+
+    /// What was to be judged could not be read.
+    pub(super) fn not_known(self, why: &Unknown) -> Self {
+        self.verdict(Verdict::Unknown).actual(why.to_string())
+    }
+
+    /// There is nothing to judge on this subject.
+    pub(super) fn does_not_apply(self, why: impl Into<String>) -> Self {
+        self.verdict(Verdict::NotApplicable).actual(why)
+    }
+
     pub(super) fn fails(self, actual: impl Into<String>) -> Self {
         self.verdict(Verdict::Fail).actual(actual)
     }
@@ -105,7 +122,7 @@ pub(super) fn run(entry: &Entry, facts: &Facts, policy: &Policy) -> Vec<Outcome>
         }
         Check::Environment { name, value } => vec![environment::run(facts, name, value)],
         Check::Attest { look_at } => {
-            vec![Outcome::new("host:this", Verdict::Manual).expected(look_at.clone()).actual("a person has to look")]
+            vec![Outcome::new("host:this", Verdict::Manual).expected(look_at.clone()).actual(A_PERSON_LOOKS)]
         }
         Check::Container(rule) => container::run(rule, facts),
         Check::Builtin(which) => builtin::run(*which, entry, facts, policy),

@@ -26,7 +26,7 @@ pub struct Confinement {
     pub cpuset: String,
     /// Processes and threads; 0 and -1: no limit.
     pub pids: i64,
-    /// Names of `--ulimit`, those that the daemon gave by default among them.
+    /// `--ulimit` as `NAME=SOFT:HARD`, those that the daemon gave by default among them.
     pub ulimits: Vec<String>,
     /// Its root file system is read-only.
     pub read_only: bool,
@@ -74,7 +74,7 @@ impl Confinement {
             cpu_quota: number("CpuQuota"),
             cpuset: text(&host["CpusetCpus"]),
             pids: number("PidsLimit"),
-            ulimits: host["Ulimits"].as_array().into_iter().flatten().map(|limit| text(&limit["Name"])).collect(),
+            ulimits: host["Ulimits"].as_array().into_iter().flatten().map(ulimit).collect(),
             read_only: host["ReadonlyRootfs"].as_bool().unwrap_or(false),
             cgroup_parent: text(&host["CgroupParent"]),
             apparmor: text(&value["AppArmorProfile"]),
@@ -84,6 +84,12 @@ impl Confinement {
             health: value["State"]["Health"]["Status"].as_str().filter(|status| *status != "none").map(str::to_owned),
         }
     }
+}
+
+/// The form of the command line.
+fn ulimit(value: &Value) -> String {
+    let number = |key: &str| value[key].as_i64().unwrap_or(0);
+    format!("{}={}:{}", text(&value["Name"]), number("Soft"), number("Hard"))
 }
 
 /// `cap_net_raw`, `NET_RAW` and `CAP_NET_RAW` are the same to dockerd (`caps.NormalizeLegacyCapabilities` in moby).
@@ -128,11 +134,14 @@ mod tests {
     fn an_inspection_and_the_files_of_a_stopped_daemon_say_the_same() {
         let mount =
             json!({"Type": "bind", "Source": "/srv", "Destination": "/data", "RW": false, "Propagation": "rshared"});
-        let host = json!({"CapDrop": ["ALL"], "Memory": 7, "PidsLimit": null, "ReadonlyRootfs": true});
+        let ulimits = json!([{"Name": "nofile", "Soft": 64, "Hard": 128}]);
+        let host =
+            json!({"CapDrop": ["ALL"], "Memory": 7, "PidsLimit": null, "ReadonlyRootfs": true, "Ulimits": ulimits});
         let listed = Confinement::read(&json!({"HostConfig": host, "Mounts": [mount]}));
         let mapped = Confinement::read(&json!({"HostConfig": host, "MountPoints": {"/data": mount}}));
         assert_eq!(listed, mapped);
         assert_eq!((listed.memory, listed.pids, listed.read_only), (7, 0, true));
+        assert_eq!(listed.ulimits, ["nofile=64:128"]);
         assert_eq!(listed.mounts[0].propagation, "rshared");
         assert!(!listed.mounts[0].writable);
     }

@@ -19,6 +19,8 @@ pub struct Container {
     pub image: String,
     /// Id of that image.
     pub image_id: String,
+    /// When that image was made, seconds since the epoch; `None`: not known, as with the daemon down.
+    pub image_created: Option<i64>,
     /// Labels. Their values may be anything: they select, and are never shown.
     pub labels: BTreeMap<String, String>,
     /// Its first process lives (paused and restarting containers count).
@@ -85,7 +87,7 @@ pub struct Namespaces {
 pub struct Port {
     /// Address on the host; empty is all of them.
     pub host_ip: String,
-    /// Port on the host.
+    /// Port on the host; 0: one that is chosen when the container starts. The first one of a range.
     pub host_port: u16,
     /// Port in the container and protocol: `80/tcp`.
     pub inside: String,
@@ -118,6 +120,7 @@ impl Container {
             name: if name.is_empty() { short(&id).into() } else { name.trim_start_matches('/').into() },
             image: text(&config["Image"]),
             image_id: text(&value["Image"]),
+            image_created: None,
             labels: labels(&config["Labels"]),
             running,
             pid: if running { u32::try_from(state["Pid"].as_u64().unwrap_or(0)).unwrap_or(0) } else { 0 },
@@ -211,12 +214,17 @@ fn ports(in_force: &Value, asked: &Value) -> Vec<Port> {
     let mut found = Vec::new();
     for (inside, bindings) in source.as_object().into_iter().flatten() {
         for binding in bindings.as_array().into_iter().flatten() {
-            if let Some(host_port) = binding["HostPort"].as_str().and_then(|port| port.parse().ok()) {
+            if let Some(host_port) = binding["HostPort"].as_str().and_then(host_port) {
                 found.push(Port { host_ip: text(&binding["HostIp"]), host_port, inside: inside.clone() });
             }
         }
     }
     found
+}
+
+/// Of a container that does not run also nothing, which lets the daemon choose, or a range to choose from.
+fn host_port(text: &str) -> Option<u16> {
+    if text.is_empty() { Some(0) } else { text.split('-').next()?.parse().ok() }
 }
 
 /// Sources of bind mounts: a list in the Engine's answer, a map in `config.v2.json`; `Binds` for what is not mounted.
@@ -304,6 +312,14 @@ mod tests {
         assert_eq!(container.returns(), Return::MayStay);
         assert!(container.on_default_bridge() && container.has_address("172.17.0.2".parse().unwrap()));
         assert_eq!(container.compose, Some(("shop".into(), "cache".into())));
+    }
+
+    #[test]
+    fn ports_of_a_stopped_container_are_what_is_asked_for() {
+        let asked = |port: &str| json!({"80/tcp": [{"HostIp": "", "HostPort": port}]});
+        let read = |port: &str| ports(&json!({}), &asked(port)).iter().map(|port| port.host_port).collect::<Vec<_>>();
+        assert_eq!((read("8080"), read(""), read("8000-8010")), (vec![8080], vec![0], vec![8000]));
+        assert!(read("http").is_empty());
     }
 
     #[test]

@@ -17,7 +17,8 @@ pub(super) fn stock(host: &dyn Host, socket: &Path) -> Stock {
     let mut replies = host.engine(socket, &paths).into_iter();
     let mut next = |path: &str| known(path, replies.next());
     let (listed, images, volumes) = (next(&paths[0]), next(&paths[1]), next(&paths[2]));
-    let (containers, partial) = match listed.and_then(|listed| containers(host, socket, &listed)) {
+    let found = listed.and_then(|listed| containers(host, socket, &listed));
+    let (containers, partial) = match found.map(|found| dated(found, &images)) {
         Ok(Partial { read, unread }) if unread.is_empty() => (Ok(read), None),
         Ok(partial) => (Err(partial.unread[0].why.clone()), Some(partial)),
         Err(unknown) => (Err(unknown), None),
@@ -82,6 +83,16 @@ fn containers(host: &dyn Host, socket: &Path, listed: &Value) -> Known<Partial> 
         }
     });
     Ok(found)
+}
+
+/// Tells each container how old its image is.
+fn dated(mut found: Partial, images: &Known<Value>) -> Partial {
+    let images = images.as_ref().ok().and_then(Value::as_array);
+    for container in &mut found.read {
+        let own = |image: &&Value| image["Id"].as_str() == Some(container.image_id.as_str());
+        container.image_created = images.and_then(|images| images.iter().find(own)?["Created"].as_i64());
+    }
+    found
 }
 
 /// The name in the list: the one without a second slash, which a link would have.

@@ -54,6 +54,11 @@ pub struct Process {
     pub egid: u32,
     /// Effective capabilities, one bit each as in `capability.h`.
     pub capabilities: u64,
+    /// What a setuid program or file capabilities can bring it at the most.
+    pub bounding: u64,
+    /// User of this host that is root inside its user namespace (`/proc/PID/uid_map`): 0 where it has none of its own;
+    /// `None`: not known, or nobody is.
+    pub root: Option<u32>,
     /// Seccomp mode: 0 off, 1 strict, 2 filter (`SECCOMP_MODE_*`).
     pub seccomp: u8,
     /// It cannot gain privileges any more.
@@ -124,7 +129,8 @@ pub(super) fn scan(host: &dyn Host) -> Known<Processes> {
         } else if !containers.is_empty()
             && let Some(status) = proc_text(host, pid, "status")?
         {
-            found.contained.push(process(pid, &status, containers));
+            let root = proc_text(host, pid, "uid_map").ok().flatten().and_then(|map| root_of(&map));
+            found.contained.push(Process { root, ..process(pid, &status, containers) });
         }
     }
     if let Some(pid) = proxy_pid {
@@ -175,7 +181,7 @@ pub(super) fn container_ids(cgroup: &str) -> Vec<String> {
 }
 
 fn process(pid: u32, status: &str, containers: Vec<String>) -> Process {
-    let mut process = Process { pid, containers, ..Process::default() };
+    let mut process = Process { pid, containers, bounding: u64::MAX, ..Process::default() };
     for (key, value) in status.lines().filter_map(|line| line.split_once(':')) {
         let value = value.trim();
         match key {
@@ -183,6 +189,7 @@ fn process(pid: u32, status: &str, containers: Vec<String>) -> Process {
             "PPid" => process.parent = value.parse().unwrap_or(0),
             "NoNewPrivs" => process.no_new_privs = value == "1",
             "CapEff" => process.capabilities = u64::from_str_radix(value, 16).unwrap_or(u64::MAX),
+            "CapBnd" => process.bounding = u64::from_str_radix(value, 16).unwrap_or(u64::MAX),
             "Seccomp" => process.seccomp = value.parse().unwrap_or(0),
             "Uid" => (process.ruid, process.euid) = ids(value),
             "Gid" => (process.rgid, process.egid) = ids(value),
@@ -190,6 +197,15 @@ fn process(pid: u32, status: &str, containers: Vec<String>) -> Process {
         }
     }
     process
+}
+
+/// Who is user 0 of the namespace, outside of it: lines are first id inside, first id outside, how many
+/// (`user_namespaces(7)`).
+fn root_of(map: &str) -> Option<u32> {
+    map.lines().find_map(|line| {
+        let mut fields = line.split_whitespace();
+        (fields.next()? == "0").then(|| fields.next()?.parse().ok())?
+    })
 }
 
 /// Real and effective id.

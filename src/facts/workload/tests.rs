@@ -57,7 +57,7 @@ fn with_web(execs: &Value) -> FakeHost {
     live().api("/containers/json?all=1", json!([{"Id": WEB}])).api(
         &format!("/containers/{WEB}/json"),
         json!({
-            "Id": WEB, "Name": "/web", "State": {"Running": true, "Pid": 77}, "ExecIDs": execs,
+            "Id": WEB, "Name": "/web", "State": {"Running": true, "Pid": 77}, "ExecIDs": execs, "Image": "sha256:22",
             "Config": {"Image": "redis:7", "Healthcheck": {"Test": ["CMD", "redis-cli", "ping"]}},
             "HostConfig": {"NetworkMode": "default"},
             "NetworkSettings": {"Networks": {"bridge": {"IPAddress": "172.17.0.2"}}},
@@ -72,7 +72,7 @@ fn the_engine_is_asked_while_it_runs() {
             "/images/json",
             json!([
                 {"Id": "sha256:0123456789abcdef", "RepoTags": ["<none>:<none>"]},
-                {"Id": "sha256:22", "RepoTags": ["redis:7"], "RepoDigests": ["redis@sha256:1"]},
+                {"Id": "sha256:22", "RepoTags": ["redis:7"], "RepoDigests": ["redis@sha256:1"], "Created": 1_700_000_000},
             ]),
         )
         .api("/volumes", json!({"Volumes": [{"Name": "data"}]}))
@@ -91,7 +91,8 @@ fn the_engine_is_asked_while_it_runs() {
         .unit("idle.service", "ActiveState=inactive\n");
     let info = info("pending");
     let found = gather(&host, &context(true, &info));
-    assert_eq!(found.containers.as_ref().unwrap()[0].name, "web");
+    let web = &found.containers.as_ref().unwrap()[0];
+    assert_eq!((web.name.as_str(), web.image_created), ("web", Some(1_700_000_000)));
     assert_eq!(found.images.unwrap(), ["0123456789ab", "redis:7"]);
     assert_eq!(found.volumes.unwrap(), ["data"]);
     assert_eq!(found.swarm.unwrap(), Swarm::Active("pending".into()));
@@ -204,11 +205,13 @@ fn processes_are_told_apart() {
     host = process(host, 85, "docker", &format!("/docker/{WEB}"), "docker -H unix:///x pull y");
     let table = format!("{HEAD} 0: 0100007F:1F90 0100007F:C001 01 0:0 0:0 0 0 0 5 1\n");
     let host = host.file("/proc/80/net/tcp", &table).file("/proc/77/net/tcp", HEAD);
+    let host = host.file("/proc/77/uid_map", "         1     200000          9\n         0     100000          1\n");
     let info = info("inactive");
     let found = gather(&host, &context(true, &info)).processes.unwrap();
     let inside: Vec<_> =
         found.contained.iter().map(|p| (p.name.as_str(), p.ruid, p.euid, p.containers[0].as_str())).collect();
     assert_eq!(inside, [("redis", 0, 1000, WEB)]);
+    assert_eq!(found.contained[0].root, Some(100_000));
     assert_eq!((found.proxies[0].host_port, found.proxies[0].container_port), (8080, 80));
     assert!(found.proxy_sockets[0].established());
     let work: Vec<_> = found.work.iter().map(|w| (w.what.as_str(), w.containers.len())).collect();

@@ -69,6 +69,48 @@ fn verbose_shows_passes_sources_and_titles() {
 }
 
 #[test]
+fn what_is_said_of_many_is_said_once() {
+    let of = |check: &str, name: &str, actual: &str| Finding {
+        subject: format!("container:{name}"),
+        actual: actual.into(),
+        expected: "a limit".into(),
+        ..samples::finding(check, "5.11", Verdict::Fail)
+    };
+    let many = (1..=97).map(|number| of("container.memory", &format!("job{number:02}"), "no limit"));
+    let mut findings = vec![of("container.memory", "web", "no limit"), of("container.memory", "big", "9 bytes")];
+    findings.push(of("container.memory", "db", "no limit"));
+    findings.extend(many);
+    findings.extend(["a", "b", "c", "d"].map(|name| of("container.cpu", name, "no limit")));
+    findings.push(of("container.user", "one", "no limit"));
+    let text = plain(&audit(&report(findings.clone()), 0));
+    let told = "\
+fail, medium: 105
+  container.memory  5.11   web, db and 97 more: no limit; expected a limit (by
+                           hand)
+  container.memory  5.11   big: 9 bytes; expected a limit (by hand)
+  container.cpu     5.11   a, b, c and d: no limit; expected a limit (by hand)
+  container.user    5.11   one: no limit; expected a limit (by hand)
+";
+    assert!(text.contains(told), "{text}");
+    assert!(text.contains("\n105 findings: 105 fail\n"), "{text}");
+    let all = plain(&audit(&report(findings), 1));
+    assert_eq!(all.matches("container.memory").count(), 2 * 100, "a line and a title for each");
+}
+
+#[test]
+fn what_hurts_differently_is_said_apart() {
+    let of = |name: &str, hurt: &str| Finding {
+        subject: format!("container:{name}"),
+        applicability: Some(Applicability::Ask),
+        hazards: vec![samples::hazard(Hazard::CutsTraffic, &[hurt])],
+        ..samples::finding("container.default-bridge", "5.30", Verdict::Fail)
+    };
+    let text = plain(&audit(&report(vec![of("web", "x"), of("db", "y"), of("app", "x")]), 0));
+    assert!(text.contains("web and app: true; expected false\n      held, cuts-traffic: x\n"), "{text}");
+    assert!(text.contains("db: true; expected false\n      held, cuts-traffic: y\n"), "{text}");
+}
+
+#[test]
 fn a_clean_host_needs_no_next_command() {
     let text = plain(&audit(&report(vec![samples::finding("daemon.icc", "2.2", Verdict::Pass)]), 0));
     assert_eq!(
