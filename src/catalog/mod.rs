@@ -17,5 +17,5 @@ pub use entry::{
     Branch, Builtin, Check, Edit, Entry, Expect, Hazard, OBJECTS, Object, Releases, Remediation, Severity, Support,
 };
 pub use load::Catalog;
-pub use rule::ContainerRule;
+pub use rule::{ContainerRule, ContainerSetting};
 pub use select::{Selected, Selection, find, resolve, select};

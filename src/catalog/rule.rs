@@ -9,8 +9,24 @@ use serde::{Deserialize, Serialize};
 pub enum ContainerRule {
     /// Its memory has a limit.
     Memory,
+    /// The number of its processes has a limit.
+    PidsLimit,
     /// Its processes cannot gain privileges.
     NoNewPrivileges,
     /// It is not privileged.
     Privileged,
+}
+
+/// What the Engine can change in a container that exists, while it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ContainerSetting {
+    /// How much memory it may take, swap included.
+    Memory,
+    /// How much processor time it may take.
+    Cpus,
+    /// How many processes and threads it may have.
+    PidsLimit,
+    /// Whether and how often it is started again.
+    RestartPolicy,
 }

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use super::build::{Gathered, Inputs};
 use super::change::{Fingerprint, Plan};
 use super::hazard::{self, Change, Situation};
+use super::proposal::{Proposal, proposals};
 use super::steps;
-use crate::audit::{Disruption, HazardFound};
+use crate::audit::{self, Disruption, Finding, HazardFound};
 use crate::catalog::{Edit, Entry, Hazard, Object};
 use crate::facts::{self, Facts, Origin, keys};
 use crate::policy;
@@ -50,14 +51,33 @@ pub(super) fn assess(inputs: &Inputs<'_>, facts: &Facts, entry: &Entry, gathered
         live_restore_first: live_restore_first(inputs, gathered),
         together: gathered.restart_keys.iter().cloned().collect(),
         values: BTreeMap::new(),
+        containers: containers(inputs, entry),
         own_history: inputs.put_back.to_vec(),
     };
     let keys: Vec<String> = change.keys().map(str::to_owned).collect();
     change.values = keys.iter().filter_map(|key| Some((key.clone(), inputs.policy.value(key)?))).collect();
     let situation = Situation { host: inputs.host, facts, workload: &inputs.facts.workload, change: &change };
     let hazards = hazard::look(&situation, &entry.remediation.hazards);
-    let obstacle = obstacle(inputs, entry, &hazards).or_else(|| hazard::in_the_way(&situation));
+    let obstacle = obstacle(inputs, entry, &hazards)
+        .or_else(|| no_container(&change.containers))
+        .or_else(|| hazard::in_the_way(&situation));
     Fix { disruption, hazards, obstacle }
+}
+
+/// What the containers get that fail the check now.
+fn containers(inputs: &Inputs<'_>, entry: &Entry) -> Vec<Proposal> {
+    if !entry.remediation.edits.iter().any(|edit| matches!(edit, Edit::Container(_))) {
+        return Vec::new();
+    }
+    let findings = audit::audit(&[entry], inputs.facts, inputs.policy);
+    let failing: Vec<&Finding> = findings.iter().filter(|finding| !finding.waived).collect();
+    proposals(inputs.host, inputs.facts, inputs.policy, entry, &failing)
+}
+
+/// Where not one of the containers can be changed, what has to be done first.
+fn no_container(proposals: &[Proposal]) -> Option<String> {
+    let requests: Option<Vec<&String>> = proposals.iter().map(|one| one.change.as_ref().err()).collect();
+    requests?.first().map(|request| (*request).clone())
 }
 
 /// A value cannot be accepted, only given; and nobody can keep containers running through a move of the data root.
@@ -155,7 +175,7 @@ fn files(facts: &Facts, entry: &Entry) -> Vec<PathBuf> {
                 let rules = facts.audit.files.iter().flatten().filter(|r| r.rule.is_never_task());
                 files.extend(rules.map(|r| r.file.clone()));
             }
-            Edit::DaemonSetting { .. } | Edit::DaemonSettingRemove { .. } | Edit::Auditd => {}
+            Edit::DaemonSetting { .. } | Edit::DaemonSettingRemove { .. } | Edit::Auditd | Edit::Container(_) => {}
         }
     }
     files

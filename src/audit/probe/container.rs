@@ -38,6 +38,11 @@ fn judge(rule: &ContainerRule, facts: &Facts, container: &Container, outcome: Ou
             let outcome = outcome.expected("a limit").source("HostConfig.Memory");
             if limit > 0 { outcome.actual(format!("{limit} bytes")) } else { outcome.fails("no limit") }
         }
+        ContainerRule::PidsLimit => {
+            let limit = confinement.pids;
+            let outcome = outcome.expected("a limit").source("HostConfig.PidsLimit");
+            if limit > 0 { outcome.actual(format!("{limit} processes")) } else { outcome.fails("no limit") }
+        }
         ContainerRule::NoNewPrivileges => no_new_privileges(facts, container, outcome),
         ContainerRule::Privileged => {
             let outcome = outcome.expected("not privileged").source("HostConfig.Privileged");
