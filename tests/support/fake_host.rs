@@ -73,7 +73,7 @@ pub(crate) struct FakeHost {
     pub(super) process: Vec<(PathBuf, FakeNode)>,
     /// What the engine says whatever the model thinks, merged over its answers.
     pub(crate) engine_over: BTreeMap<String, Value>,
-    pub(super) recording: Recording,
+    pub(crate) recording: Recording,
 }
 
 pub(super) fn stat(kind: FileKind, mode: u32) -> Stat {
@@ -173,7 +173,14 @@ impl FakeHost {
     /// Adds a running container.
     pub(crate) fn container(&mut self, name: &str, pid: i64, restarts: bool) {
         let id = format!("{name}00ff");
-        self.docker.containers.push(FakeContainer { id, name: name.into(), pid, restarts, remove: false });
+        self.docker.containers.push(FakeContainer {
+            id,
+            name: name.into(),
+            pid,
+            restarts,
+            remove: false,
+            updated: serde_json::Map::new(),
+        });
     }
 
     /// Brings the daemon up from the recorded unit and daemon.json, with the process that it had.
@@ -190,6 +197,7 @@ impl FakeHost {
                 pid: detail["State"]["Pid"].as_i64().unwrap_or(900),
                 restarts: !matches!(policy.as_str(), "no" | ""),
                 remove: detail["HostConfig"]["AutoRemove"] == json!(true),
+                updated: serde_json::Map::new(),
                 id,
             });
         }
