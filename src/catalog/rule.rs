@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum ContainerRule {
+    /// The processor time that it gets has a limit, or a share of its own.
+    Cpu,
     /// Its memory has a limit.
     Memory,
     /// The number of its processes has a limit.
@@ -15,6 +17,8 @@ pub enum ContainerRule {
     NoNewPrivileges,
     /// It is not privileged.
     Privileged,
+    /// A container that cannot start is not started again for ever.
+    RestartPolicy,
 }
 
 /// What the Engine can change in a container that exists, while it runs.

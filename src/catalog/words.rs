@@ -55,6 +55,8 @@ pub fn decision(entry: &Entry) -> String {
 fn rule_words(rule: &ContainerRule) -> &'static str {
     match rule {
         ContainerRule::Memory => "has a limit for its memory",
+        ContainerRule::Cpu => "has a limit or a share of its own of the processors",
+        ContainerRule::RestartPolicy => "is started again five times at the most",
         ContainerRule::PidsLimit => "has a limit for the number of its processes",
         ContainerRule::NoNewPrivileges => {
             "has a first process that cannot gain privileges (`NoNewPrivs` in its status)"

@@ -5,7 +5,7 @@ use seaworthy::error::Kind;
 use seaworthy::plan::{Act, ContainerState, LiveChange, Plan};
 
 use crate::support::fake_host::FakeHost;
-use crate::support::world::{With, busy, of, options, pids, run, run_with, settings, step, undo};
+use crate::support::world::{With, busy, of, options, pids, run, run_with, step, undo};
 
 /// A change of one of [`busy`]'s containers from no limit, or from no restart policy.
 pub(crate) fn update(name: &str, after: ContainerState) -> LiveChange {
@@ -56,7 +56,7 @@ fn forced() -> RollbackOptions {
 #[test]
 fn all_settings_there_and_back() {
     let mut host = busy();
-    let before = settings(&host);
+    let before = host.settings();
     let outcome = run(&mut host, &four()).unwrap();
     assert_eq!(outcome.containers.len(), 5);
     assert_eq!((updated(&host, "web", "Memory"), updated(&host, "web", "MemorySwap")), (256 << 20, 256 << 20));
@@ -71,7 +71,7 @@ fn all_settings_there_and_back() {
     let undone = undo(&mut host, &outcome.run).unwrap();
     assert_eq!(undone.containers.len(), 5);
     assert!(undone.notes.iter().any(|note| note.contains("container web") && note.contains("4 EiB")), "{undone:?}");
-    assert_eq!(settings(&host), before);
+    assert_eq!(host.settings(), before);
     assert_eq!(pids(&host), [901, 902]);
     assert!(now(&host).containers.iter().all(|one| one.now == "undone"));
     assert_eq!(list(&host, &Store::default()).unwrap()[0].state, State::RolledBack);
@@ -85,7 +85,7 @@ fn one_check_is_taken_back_alone() {
     rollback(&mut host, &Store::default(), &id, &only, &mut Silent).unwrap();
     assert_eq!((updated(&host, "web", "PidsLimit"), updated(&host, "web", "Memory")), (0, 256 << 20));
     undo(&mut host, &id).unwrap();
-    assert_eq!(settings(&host), settings(&busy()));
+    assert_eq!(host.settings(), busy().settings());
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn what_the_engine_refuses_takes_the_rest_back() {
     assert_eq!(error.kind, Kind::RolledBack);
     assert!(error.message.contains("container web cannot be updated"), "{error:?}");
     assert!(error.causes.iter().any(|cause| cause.contains("AutoRemove is enabled")), "{error:?}");
-    assert_eq!(settings(&host), settings(&busy()));
+    assert_eq!(host.settings(), busy().settings());
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn an_audit_that_still_fails_takes_all_back() {
     let mut host = busy();
     let error = run_with(&mut host, &four(), &With { wrong: vec!["container.memory".into()], ..With::default() });
     assert_eq!(error.unwrap_err().kind, Kind::RolledBack);
-    assert_eq!(settings(&host), settings(&busy()));
+    assert_eq!(host.settings(), busy().settings());
 }
 
 #[test]
@@ -131,13 +131,13 @@ fn what_somebody_changed_since_is_held_until_it_is_forced() {
     let mut host = busy();
     let id = run(&mut host, &four()).unwrap().run;
     host.docker.containers[0].updated.insert("PidsLimit".into(), 99.into());
-    let after = settings(&host);
+    let after = host.settings();
     let error = undo(&mut host, &id).unwrap_err();
     assert_eq!((error.kind, error.host.as_deref()), (Kind::Refused, Some("unchanged")));
     assert_eq!(error.causes, ["container web: processes before unlimited, left by the run 64, now 99"]);
-    assert_eq!(settings(&host), after);
+    assert_eq!(host.settings(), after);
     rollback(&mut host, &Store::default(), &id, &forced(), &mut Silent).unwrap();
-    assert_eq!(settings(&host), settings(&busy()));
+    assert_eq!(host.settings(), busy().settings());
 }
 
 #[test]

@@ -156,7 +156,7 @@ impl Scene {
 
     /// Whether all that was planned is there.
     pub(crate) fn is_done(&self, host: &FakeHost) -> bool {
-        let live = self.name != "live" || settings(host)[0].starts_with("web: 256 MiB, 1.5, unlimited");
+        let live = self.name != "live" || host.settings()[0].starts_with("web: 256 MiB, 1.5, unlimited");
         live && self.files.iter().all(|(path, _, new)| host.text(path) == *new)
     }
 }

@@ -224,7 +224,8 @@ impl HostMut for FakeHost {
                 return Ok(Err((0, "connection refused".into())));
             }
             if let Some(id) = updated {
-                let shown = host.engine(socket, &[format!("/containers/{id}/json")]).pop().and_then(|answer| answer.ok());
+                let shown =
+                    host.engine(socket, &[format!("/containers/{id}/json")]).pop().and_then(|answer| answer.ok());
                 let now = shown.map(|one| one["HostConfig"].clone()).unwrap_or_default();
                 return Ok(host.docker.update(id, &now, body.unwrap_or(&Value::Null)));
             }

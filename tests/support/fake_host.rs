@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use seaworthy::catalog::ContainerSetting;
+use seaworthy::facts::Container;
 use seaworthy::host::{FileKind, Host, Node, Query, Recording, Stat};
+use seaworthy::plan::ContainerState;
 use serde_json::{Value, json};
 
 use super::fake_disk::PowerDisk;
@@ -181,6 +184,25 @@ impl FakeHost {
             remove: false,
             updated: serde_json::Map::new(),
         });
+    }
+
+    /// The limits and restart policies of all containers, as dockerd means them.
+    pub(crate) fn settings(&self) -> Vec<String> {
+        let paths: Vec<String> =
+            self.docker.containers.iter().map(|one| format!("/containers/{}/json", one.id)).collect();
+        let all = [
+            ContainerSetting::Memory,
+            ContainerSetting::Cpus,
+            ContainerSetting::PidsLimit,
+            ContainerSetting::RestartPolicy,
+        ];
+        let of = |shown: Value| {
+            let one = Container::read(&shown).expect("an inspection");
+            let all = all.map(|setting| ContainerState::of(setting, &one).shown());
+            format!("{}: {}", one.name, all.join(", "))
+        };
+        let shown = self.engine(Path::new("/run/docker.sock"), &paths).into_iter();
+        shown.map(|answer| of(answer.expect("an answer"))).collect()
     }
 
     /// Brings the daemon up from the recorded unit and daemon.json, with the process that it had.

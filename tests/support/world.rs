@@ -6,12 +6,10 @@ use std::sync::atomic::AtomicBool;
 use seaworthy::apply::{
     ApplyOptions, Deadlines, Outcome, RollbackOptions, RollbackOutcome, Silent, Store, Who, apply, rollback,
 };
-use seaworthy::catalog::ContainerSetting;
 use seaworthy::error::Result;
-use seaworthy::facts::Container;
 use seaworthy::host::{Answer, Host, Node, Recording};
-use seaworthy::plan::{Act, ContainerState, FileChange, FileState, Fingerprint, Part, Plan, Step, Target, Undo};
-use serde_json::{Value, json};
+use seaworthy::plan::{Act, FileChange, FileState, Fingerprint, Part, Plan, Step, Target, Undo};
+use serde_json::json;
 
 use super::fake_host::{FakeHost, FakeNode};
 
@@ -180,23 +178,6 @@ pub(crate) fn undo(host: &mut FakeHost, run: &str) -> Result<RollbackOutcome> {
     rollback(host, &Store::default(), run, &options(), &mut Silent)
 }
 
-/// The limits and restart policies of all containers, as dockerd means them.
-pub(crate) fn settings(host: &FakeHost) -> Vec<String> {
-    let paths: Vec<String> = host.docker.containers.iter().map(|one| format!("/containers/{}/json", one.id)).collect();
-    let of = |shown: Value| {
-        let one = Container::read(&shown).expect("an inspection");
-        let all = [
-            ContainerSetting::Memory,
-            ContainerSetting::Cpus,
-            ContainerSetting::PidsLimit,
-            ContainerSetting::RestartPolicy,
-        ];
-        let all = all.map(|setting| ContainerState::of(setting, &one)).map(|state| state.shown());
-        format!("{}: {}", one.name, all.join(", "))
-    };
-    host.engine(Path::new("/run/docker.sock"), &paths).into_iter().map(|shown| of(shown.expect("an answer"))).collect()
-}
-
 /// The processes of all containers.
 pub(crate) fn pids(host: &FakeHost) -> Vec<i64> {
     host.docker.containers.iter().map(|one| one.pid).collect()
@@ -233,6 +214,6 @@ pub(crate) fn assert_as_before(host: &mut FakeHost, before: &FakeHost, what: &st
     assert_eq!(differences(host, before), [] as [String; 0], "{what}");
     assert_eq!(host.kernel_rules, before.kernel_rules, "{what}");
     assert_eq!(pids(host), pids(before), "{what}");
-    assert_eq!(settings(host), settings(before), "{what}");
+    assert_eq!(host.settings(), before.settings(), "{what}");
     assert_eq!((host.docker.active.as_str(), host.docker.live_restore()), ("active", false), "{what}");
 }

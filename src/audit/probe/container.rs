@@ -38,6 +38,24 @@ fn judge(rule: &ContainerRule, facts: &Facts, container: &Container, outcome: Ou
             let outcome = outcome.expected("a limit").source("HostConfig.Memory");
             if limit > 0 { outcome.actual(format!("{limit} bytes")) } else { outcome.fails("no limit") }
         }
+        ContainerRule::Cpu => {
+            let outcome = outcome.expected("a limit or a share of its own").source("HostConfig");
+            let limited = confinement.nano_cpus > 0 || confinement.cpu_quota > 0;
+            if limited || ![0, 1024].contains(&confinement.cpu_shares) {
+                outcome.actual("limited")
+            } else {
+                outcome.fails("no limit")
+            }
+        }
+        ContainerRule::RestartPolicy => {
+            let outcome =
+                outcome.expected("`no`, or `on-failure` with up to 5 tries").source("HostConfig.RestartPolicy");
+            match (container.restart.as_str(), container.restart_count) {
+                ("" | "no", _) => outcome.actual("no"),
+                ("on-failure", 1..=5) => outcome.actual(format!("on-failure:{}", container.restart_count)),
+                (name, _) => outcome.fails(name),
+            }
+        }
         ContainerRule::PidsLimit => {
             let limit = confinement.pids;
             let outcome = outcome.expected("a limit").source("HostConfig.PidsLimit");
