@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::build::{Gathered, Inputs};
+use super::build::{Choice, Gathered, Inputs};
 use super::change::{Fingerprint, Plan};
 use super::hazard::{self, Change, Situation};
-use super::proposal::{Proposal, proposals};
+use super::proposal::{Obstacle, Proposal, proposals};
 use super::steps;
 use crate::audit::{self, Disruption, Finding, HazardFound};
 use crate::catalog::{Edit, Entry, Hazard, Object};
 use crate::facts::{self, Facts, Origin, keys};
-use crate::policy;
+use crate::policy::{self, Policy};
 
 /// What is known of one fixable check.
 #[derive(Clone, Debug)]
@@ -24,6 +24,9 @@ pub(super) struct Fix {
 
 /// The hazards of a plan's checks on the host as it is now, one `CHECK HAZARD NAME` each, as in its fingerprint.
 pub fn evidence(inputs: &Inputs<'_>, plan: &Plan) -> Vec<String> {
+    // What is known of containers that the plan was not asked about is no reason to refuse it.
+    let policy = Policy { subjects: plan.subjects.clone(), ..inputs.policy.clone() };
+    let inputs = &Inputs { policy: &policy, choice: Choice::automatic(), ..*inputs };
     let mut gathered = Gathered { included: plan.accepted.iter().cloned().collect(), ..Gathered::default() };
     let planned = |e: &&&Entry| plan.accepted.contains(&e.id);
     let entries: Vec<&&Entry> = inputs.entries.iter().filter(planned).collect();
@@ -76,8 +79,8 @@ fn containers(inputs: &Inputs<'_>, entry: &Entry) -> Vec<Proposal> {
 
 /// Where not one of the containers can be changed, what has to be done first.
 fn no_container(proposals: &[Proposal]) -> Option<String> {
-    let requests: Option<Vec<&String>> = proposals.iter().map(|one| one.change.as_ref().err()).collect();
-    requests?.first().map(|request| (*request).clone())
+    let obstacles: Option<Vec<&Obstacle>> = proposals.iter().map(|one| one.change.as_ref().err()).collect();
+    obstacles?.first().map(|obstacle| obstacle.first.clone())
 }
 
 /// A value cannot be accepted, only given; and nobody can keep containers running through a move of the data root.

@@ -24,10 +24,19 @@ pub struct Proposal {
     pub name: String,
     /// Which setting.
     pub setting: ContainerSetting,
-    /// The change, and where its value comes from; or what keeps it from being made, as a request.
-    pub change: Result<(LiveChange, Basis), String>,
+    /// The change, and where its value comes from; or what keeps it from being made.
+    pub change: Result<(LiveChange, Basis), Obstacle>,
     /// Why nobody knows what it takes now.
     pub blind: Option<String>,
+}
+
+/// What keeps a container from being changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Obstacle {
+    /// What is in the way.
+    pub why: String,
+    /// What has to be done first, as a request.
+    pub first: String,
 }
 
 /// Where a value comes from.
@@ -78,14 +87,19 @@ fn proposal(host: &dyn Host, policy: &Policy, setting: ContainerSetting, contain
 }
 
 /// What dockerd refuses, or somebody else would undo at once.
-fn refused(setting: ContainerSetting, container: &Container) -> Option<String> {
-    let name = &container.name;
+fn refused(setting: ContainerSetting, container: &Container) -> Option<Obstacle> {
     if let Some(service) = container.labels.get("com.docker.swarm.service.name") {
-        return Some(format!("{name} is a task of the service {service}: use `docker service update`"));
+        return Some(Obstacle {
+            why: format!("a task of the service {service}"),
+            first: format!("use `docker service update {service}`"),
+        });
     }
     // "Restart policy cannot be updated because AutoRemove is enabled", status 409.
     let removed = setting == ContainerSetting::RestartPolicy && container.auto_remove;
-    removed.then(|| format!("{name} is removed when it ends (`--rm`) and takes no restart policy"))
+    removed.then(|| Obstacle {
+        why: "removed when it ends".into(),
+        first: format!("make {} anew without `--rm`", container.name),
+    })
 }
 
 fn value(
@@ -93,7 +107,7 @@ fn value(
     setting: ContainerSetting,
     container: &Container,
     usage: Option<&Known<Usage>>,
-) -> Result<(ContainerState, Basis), String> {
+) -> Result<(ContainerState, Basis), Obstacle> {
     let name = &container.name;
     let chosen = |of: fn(&ContainerValues) -> Option<i64>| policy.values.containers.value(name, &container.image, of);
     let (word, given, least, most) = match setting {
@@ -108,14 +122,19 @@ fn value(
     let usage = usage.and_then(|usage| usage.as_ref().ok());
     if let Some(given) = given {
         if usage.is_some_and(|usage| i64::try_from(usage.now).is_ok_and(|now| given < now)) {
-            let shown = state(setting, given).shown();
-            return Err(format!("raise `{word}` in {CONFIG}: {name} takes more than {shown} now"));
+            return Err(Obstacle {
+                why: format!("{} is less than it takes now", state(setting, given).shown()),
+                first: format!("raise `{word}` of {name} under [values.containers] in {CONFIG}"),
+            });
         }
         return Ok((state(setting, given), Basis::Config));
     }
     // The processor time of the past says nothing about that of the next request.
     let Some(usage) = usage.filter(|_| most > 0) else {
-        return Err(format!("set `{word}` under [values.containers.\"{name}\"] in {CONFIG}"));
+        return Err(Obstacle {
+            why: format!("`{word}` has to be chosen"),
+            first: format!("set `{word}` under [values.containers.\"{name}\"] in {CONFIG}"),
+        });
     };
     let (peak, times, told) = match usage.most {
         Most::Peak(peak) => (peak, 2, "twice its peak"),
@@ -151,7 +170,7 @@ impl Proposal {
         match &self.change {
             Ok((change, Basis::Computed(_))) => Some(format!("{}: {} proposed", self.name, change.after.shown())),
             Ok((_, Basis::Config | Basis::Benchmark)) => None,
-            Err(request) => Some(request.clone()),
+            Err(Obstacle { why, .. }) => Some(format!("{}: {why}", self.name)),
         }
     }
 
