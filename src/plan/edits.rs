@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use super::draft::Draft;
 use super::edit::{daemon_json, drop_in, environment, flags, rules_file};
-use super::proposal::{Basis, proposals};
+use super::proposal::{self, proposals};
 use crate::audit::{Finding, Verdict};
-use crate::catalog::{ContainerSetting, Edit, Entry, Object};
+use crate::catalog::{Edit, Entry, Object};
 use crate::error::{Failure, Result};
 use crate::facts::audit_rules::{self, OWN_RULES, OWN_TMPFILES, PLAIN_RULES};
 use crate::facts::{Argument, Facts, Located, Origin, Place, keys};
@@ -65,7 +65,10 @@ pub(super) fn apply(context: &Context<'_>, draft: &mut Draft, entry: &Entry, fin
             }
             Edit::Auditd => effects.first.extend(auditd(context)),
             Edit::AuditNeverTask => never_task(context, draft, &entry.id)?,
-            Edit::Container(setting) => update(context, draft, entry, findings, *setting),
+            Edit::Container(_) => {
+                let all = proposals(context.base, context.facts, context.policy, entry, findings);
+                proposal::take_up(context.facts, draft, &entry.id, all);
+            }
         }
     }
     Ok(effects)
@@ -310,29 +313,6 @@ fn keep_socket(context: &Context<'_>, draft: &mut Draft, check: &str, owner: boo
     let new = drop_in::socket(old.as_deref(), wanted);
     draft.lines(check, file, old.as_deref().unwrap_or_default(), &new);
     draft.write(context.base, check, file, 0o644, new)
-}
-
-/// Changes the failing containers that can be changed; the others keep their finding.
-fn update(context: &Context<'_>, draft: &mut Draft, entry: &Entry, findings: &[&Finding], setting: ContainerSetting) {
-    for one in proposals(context.base, context.facts, context.policy, entry, findings) {
-        let Ok((change, basis)) = one.change else { continue };
-        if one.setting != setting {
-            continue;
-        }
-        let mut notes = Vec::new();
-        if let Basis::Computed(sentence) = basis {
-            notes.push(sentence);
-        }
-        let found = context.facts.workload.each().unwrap_or_default().0.iter().find(|c| c.id == change.id);
-        if let Some((project, service)) = found.and_then(|container| container.compose.as_ref()) {
-            notes.push(format!(
-                "container {} is made anew from its compose file (project {project}, service {service}), which undoes \
-                 this: write it there too",
-                change.name
-            ));
-        }
-        draft.update(&entry.id, &change, notes);
-    }
 }
 
 /// Takes the lines out that switch auditing off.

@@ -1,5 +1,6 @@
 //! What each failing container gets: the site's value, else one computed from what it has taken so far.
 
+use super::draft::Draft;
 use super::live::{ContainerState, LiveChange, size};
 use crate::audit::{Finding, Verdict};
 use crate::catalog::{ContainerSetting, Edit, Entry};
@@ -162,6 +163,26 @@ fn state(setting: ContainerSetting, value: i64) -> ContainerState {
 /// Bytes to a whole mebibyte, upwards.
 fn mebibytes(bytes: u64) -> String {
     size(i64::try_from(bytes.div_ceil(1 << 20) << 20).unwrap_or(i64::MAX))
+}
+
+/// Changes the containers that can be changed; the others keep their finding.
+pub(super) fn take_up(facts: &Facts, draft: &mut Draft, check: &str, proposals: Vec<Proposal>) {
+    let (read, _) = facts.workload.each().unwrap_or_default();
+    for (change, basis) in proposals.into_iter().filter_map(|one| one.change.ok()) {
+        let mut notes = Vec::new();
+        if let Basis::Computed(sentence) = basis {
+            notes.push(sentence);
+        }
+        let container = read.iter().find(|container| container.id == change.id);
+        if let Some((project, service)) = container.and_then(|container| container.compose.as_ref()) {
+            notes.push(format!(
+                "container {} is made anew from its compose file (project {project}, service {service}), which undoes \
+                 this: write it there too",
+                change.name
+            ));
+        }
+        draft.update(check, &change, notes);
+    }
 }
 
 impl Proposal {

@@ -9,8 +9,8 @@ use seaworthy::plan::{Act, FileState, Plan};
 use crate::live::{cpus, memory, pids_limit, update};
 use crate::support::fake_host::FakeHost;
 use crate::support::world::{
-    AFTER, CONFIG, RULES, assert_as_before, busy, change, config_change, host, last, pids, plan, present, run,
-    settings, step, undo,
+    AFTER, CONFIG, RULES, assert_as_before, busy, change, config_change, host, last, pids, plan, present, run, step,
+    undo,
 };
 
 /// A host, and what is done to it.

@@ -7,8 +7,7 @@ use crate::machine::Machine;
 const CHECKS: &str = "--check container.memory --check container.pids-limit --check container.cpu";
 const ACCEPTED: &str = "--accept container.memory --accept container.pids-limit";
 
-fn busy(suite: &str) -> Machine {
-    let host = Machine::host(suite);
+fn busy(host: Machine) -> Machine {
     host.ok("lab-image && docker run -d --name web --network none busybox:1 httpd -f -p 80");
     host.ok("docker run -d --name one --network none --restart always busybox:1 sleep 10000");
     host.ok("docker run -d --name two --network none --pids-limit 50 busybox:1 sleep 10000");
@@ -45,8 +44,8 @@ fn enforced(host: &Machine, name: &str) -> Vec<i64> {
     host.ok(&line).lines().map(value).collect()
 }
 
-fn limits_there_and_back(suite: &str) {
-    let host = busy(suite);
+fn limits_there_and_back(host: Machine) {
+    let host = busy(host);
     let (before, running) = (inspected(&host), containers(&host));
 
     // Nobody chose a value: `--yes` alone limits nothing.
@@ -99,7 +98,7 @@ fn killed(host: &Machine, apply: &str) {
 }
 
 fn what_comes_between(suite: &str) {
-    let host = busy(suite);
+    let host = busy(Machine::host(suite));
     let before = inspected(&host);
     let checks = "--check container.memory --check container.pids-limit --check container.restart-policy";
     let accepted = format!("{ACCEPTED} --accept container.restart-policy");
@@ -132,12 +131,21 @@ fn what_comes_between(suite: &str) {
 
 #[test]
 fn limits_there_and_back_on_bookworm() {
-    limits_there_and_back("bookworm");
+    limits_there_and_back(Machine::host("bookworm"));
 }
 
 #[test]
 fn limits_there_and_back_on_trixie() {
-    limits_there_and_back("trixie");
+    limits_there_and_back(Machine::host("trixie"));
+}
+
+/// Where the container hosts run on control groups of the first version, this is the one on the second, as most hosts
+/// have it.
+#[test]
+fn vm_limits_there_and_back_on_control_groups_2() {
+    let vm = Machine::vm("bookworm");
+    vm.ok("test -e /sys/fs/cgroup/cgroup.controllers");
+    limits_there_and_back(vm);
 }
 
 #[test]

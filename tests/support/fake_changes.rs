@@ -224,9 +224,10 @@ impl HostMut for FakeHost {
                 return Ok(Err((0, "connection refused".into())));
             }
             if let Some(id) = updated {
-                let shown =
-                    host.engine(socket, &[format!("/containers/{id}/json")]).pop().and_then(|answer| answer.ok());
-                let now = shown.map(|one| one["HostConfig"].clone()).unwrap_or_default();
+                let now = match host.engine(socket, &[format!("/containers/{id}/json")]).pop() {
+                    Some(Ok(one)) => one["HostConfig"].clone(),
+                    _ => Value::Null,
+                };
                 return Ok(host.docker.update(id, &now, body.unwrap_or(&Value::Null)));
             }
             let there = host.docker.start_container(started.unwrap_or_default());
