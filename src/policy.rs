@@ -1,5 +1,7 @@
 //! The site's file, `/etc/seaworthy/config.toml`: which checks, and the values that only the site can know.
 
+mod containers;
+
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -10,6 +12,8 @@ use serde_json::{Value, json};
 use crate::catalog::Benchmark;
 use crate::error::{Failure, Result};
 use crate::host::{Host, local, path};
+
+pub use containers::{CPU_PERIOD, ContainerValues, Containers};
 
 /// Where the file is unless `--config` says otherwise.
 pub const CONFIG: &str = "/etc/seaworthy/config.toml";
@@ -31,7 +35,7 @@ pub struct Policy {
     pub subjects: Vec<String>,
 }
 
-/// Values for keys of daemon.json.
+/// Values for keys of daemon.json, and for containers.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Values {
@@ -43,6 +47,8 @@ pub struct Values {
     pub default_ulimits: BTreeMap<String, Ulimit>,
     /// `authorization-plugins`, asked in this order.
     pub authorization_plugins: Vec<String>,
+    /// `containers`: what each may take of the host.
+    pub containers: Containers,
 }
 
 /// A resource limit of processes in containers.
@@ -90,7 +96,7 @@ impl Policy {
 
     /// The value for a key of daemon.json, in the form that dockerd reads; `None`: the site has not chosen one.
     pub fn value(&self, key: &str) -> Option<Value> {
-        let Values { log_driver, log_opts, default_ulimits, authorization_plugins } = &self.values;
+        let Values { log_driver, log_opts, default_ulimits, authorization_plugins, containers: _ } = &self.values;
         match key {
             "log-driver" => log_driver.as_ref().map(|driver| json!(driver)),
             "log-opts" => (!log_opts.is_empty()).then(|| json!(log_opts)),

@@ -10,6 +10,8 @@ mod faults_killed;
 mod faults_power;
 #[path = "apply/interrupts.rs"]
 mod interrupts;
+#[path = "apply/live.rs"]
+mod live;
 #[path = "apply/order.rs"]
 mod order;
 #[path = "apply/rollback.rs"]

@@ -24,6 +24,7 @@ mod support {
     pub(crate) mod fake_faults;
     pub(crate) mod fake_host;
     pub(crate) mod fake_systemd;
+    pub(crate) mod fake_updates;
 }
 #[path = "catalog/world.rs"]
 mod world;

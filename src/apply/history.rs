@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::goal::{Goal, Standing, whole};
+use super::goal::{Goal, Standing as PathStanding, whole};
 use super::journal::{Journal, Op, Record, Who};
+use super::live::{self, Standing};
 use super::store::{PLAN, Store};
 use crate::error::Result;
 use crate::host::Host;
-use crate::plan::Plan;
+use crate::plan::{LiveChange, Plan};
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -123,6 +124,15 @@ pub struct PathNow {
     pub now: String,
 }
 
+/// One container of a run, now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ContainerNow {
+    /// What was done to it, in words.
+    pub change: String,
+    /// As of a path; or that it is gone.
+    pub now: String,
+}
+
 /// One run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RunSummary {
@@ -144,6 +154,8 @@ pub struct RunSummary {
     pub undone: Vec<String>,
     /// The paths that it changed, and how they are now.
     pub paths: Vec<PathNow>,
+    /// The containers that it changed, and how they are now.
+    pub containers: Vec<ContainerNow>,
     /// Services were restarted, reloaded or changed, rules loaded.
     pub services: bool,
 }
@@ -183,16 +195,29 @@ pub fn summary(host: &dyn Host, store: &Store, id: &str) -> Result<Option<RunSum
     let now = |goal: Goal| {
         let standing = plan.as_ref().map(|plan| goal.standing(host, &journal, plan));
         let now = match standing {
-            Some(Standing::There) => "undone".into(),
+            Some(PathStanding::There) => "undone".into(),
             // A later run can have left the same.
-            Some(Standing::Ours) if ended == State::RolledBack => "undone".into(),
-            Some(Standing::Ours) => "stands".into(),
-            Some(Standing::Foreign(now)) => format!("changed since: {now}"),
+            Some(PathStanding::Ours) if ended == State::RolledBack => "undone".into(),
+            Some(PathStanding::Ours) => "stands".into(),
+            Some(PathStanding::Foreign(now)) => format!("changed since: {now}"),
             None => "unknown: the plan is damaged".into(),
         };
         PathNow { path: goal.path, now }
     };
     let paths = whole(host, &run, &journal)?.into_iter().rev().map(now).collect();
+    let stands = |change: &LiveChange| {
+        let standing = plan.as_ref().map(|plan| live::look(host, &plan.target.socket, change));
+        let now = match standing {
+            Some(Ok(Standing::Before)) => "undone".into(),
+            Some(Ok(Standing::After)) => "stands".into(),
+            Some(Ok(Standing::Foreign(now))) => format!("changed since: {}", now.shown()),
+            Some(Ok(Standing::Gone)) => "the container is gone".into(),
+            Some(Err(failure)) => format!("unknown: {}", failure.causes.join("; ")),
+            None => "unknown: the plan is damaged".into(),
+        };
+        ContainerNow { change: change.told(), now }
+    };
+    let containers = plan.iter().flat_map(|plan| live::begun(&journal, plan, None)).rev().map(stands).collect();
     Ok(Some(RunSummary {
         id: run.id.clone(),
         when: *when,
@@ -203,7 +228,8 @@ pub fn summary(host: &dyn Host, store: &Store, id: &str) -> Result<Option<RunSum
         checks,
         undone: undone.collect(),
         paths,
-        services: journal.begun().any(|op| !matches!(op, Op::Path { .. })),
+        containers,
+        services: journal.begun().any(|op| !matches!(op, Op::Path { .. } | Op::Update { .. })),
     }))
 }
 

@@ -15,6 +15,7 @@ use super::service::Snapshot;
 use super::store::{JOURNAL, Run};
 use crate::error::{Failure, Result};
 use crate::host::{Command, Host, HostMut};
+use crate::plan::LiveChange;
 
 /// Version of the journal's form; within it fields are only added.
 pub const JOURNAL_SCHEMA: u32 = 1;
@@ -113,6 +114,11 @@ pub enum Op {
     Restart {
         /// Name, id and process of each.
         running: Vec<super::service::Container>,
+    },
+    /// A container is changed.
+    Update {
+        /// Which, and its state at both ends.
+        change: LiveChange,
     },
     /// systemd reads its units again.
     DaemonReload,

@@ -13,6 +13,7 @@ mod history;
 mod image;
 mod io;
 mod journal;
+mod live;
 mod partial;
 mod prepare;
 mod progress;
@@ -26,7 +27,7 @@ mod store;
 mod waiting;
 
 pub use backup::Saved;
-pub use history::{PathNow, RunSummary, State, Unfinished, list, plan_of, summary, unfinished};
+pub use history::{ContainerNow, PathNow, RunSummary, State, Unfinished, list, plan_of, summary, unfinished};
 pub use image::{Image, ImageKind};
 pub use journal::{JOURNAL_SCHEMA, Op, Record, Who};
 pub use prepare::unmoved;

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::image::{Image, look};
 use super::io::write_new;
+use super::live;
 use super::replace::replaceable;
 use super::service::{command, systemd};
 use super::store::Run;
@@ -60,7 +61,10 @@ pub(super) fn drift(host: &dyn Host, plan: &Plan) -> Result<BTreeMap<PathBuf, Im
         }
         now.insert(change.path.clone(), found);
     }
-    let Some((path, _, _)) = differ.first() else { return Ok(now) };
+    let Some((path, _, _)) = differ.first() else {
+        live::unmoved(host, plan)?;
+        return Ok(now);
+    };
     let more = if differ.len() > 1 { format!(" and {} more", differ.len() - 1) } else { String::new() };
     let mut failure = Failure::refused(format!("{}{more} changed after the plan was made", path.display()));
     for (path, planned, found) in &differ {

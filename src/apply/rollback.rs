@@ -19,7 +19,7 @@ use super::store::{Run, Store};
 use super::waiting::{Deadlines, Waiting};
 use crate::error::{Failure, Kind, Result};
 use crate::host::{Command, HostMut};
-use crate::plan::Plan;
+use crate::plan::{LiveChange, Plan};
 
 /// How a run is rolled back.
 #[derive(Clone, Debug)]
@@ -45,6 +45,8 @@ pub struct RollbackOutcome {
     pub run: String,
     /// Paths that are as before again.
     pub restored: Vec<PathBuf>,
+    /// Containers that were set back: the way that each of them went.
+    pub containers: Vec<LiveChange>,
     /// What stays, in sentences.
     pub notes: Vec<String>,
     /// Audit rules stay in the kernel until then.
@@ -104,6 +106,7 @@ pub fn rollback(
     if !options.force {
         draft.unforced()?;
     }
+    outcome.containers = draft.live.iter().map(|undo| undo.back.clone()).collect();
     outcome.restored = draft.changes.iter().map(|change| change.path.clone()).collect();
     let start = Record::RollbackStart { when: host.now(), who: options.who.clone(), check: options.only_check.clone() };
     let started = journal.record(host, start);
@@ -169,6 +172,8 @@ pub(super) fn undo_all(
     let mut draft = draft(host.as_host(), run, journal, plan, None)?;
     let foreign: Vec<_> = draft.changed_since.iter().map(|one| one.path.clone()).collect();
     draft.goals.retain(|goal| !foreign.contains(&goal.path));
+    let containers = std::mem::take(&mut draft.containers_since);
+    draft.live.retain(|undo| undo.from.is_none());
     let config_is_foreign = plan.target.config.as_ref().is_some_and(|config| foreign.contains(config));
     if config_is_foreign {
         // A start on someone else's daemon.json, without live-restore, would kill containers.
@@ -176,6 +181,7 @@ pub(super) fn undo_all(
     }
     let mut undone = undo(host, run, journal, plan, &draft, deadlines, progress);
     undone.left.extend(foreign.iter().map(|path| format!("{} was changed by someone else meanwhile", path.display())));
+    undone.left.extend(containers);
     if config_is_foreign {
         undone.left.push("docker.service was left as it is".into());
     }
@@ -250,6 +256,11 @@ fn undo(
     done.left.append(&mut daemon.left);
     done.notes.append(&mut daemon.notes);
     done.keep(undone);
+    for update in &draft.live {
+        progress.step(&format!("set container {} back", update.back.name));
+        let left = update.reach(host, &plan.target.socket, journal);
+        done.left.extend(done_note(&mut done.errors, left));
+    }
     let unloaded = unload_rules(host, journal, draft);
     done.notes.extend(done_note(&mut done.errors, unloaded).into_iter().flatten());
     for undo in draft.disable.iter().filter(|_| systemd(host.as_host())).collect::<Vec<_>>() {
@@ -292,6 +303,8 @@ pub(super) fn manual(journal: &Journal, run: &Run) -> Vec<String> {
             (Some(to), None) => format!("by hand: chown {}:{} {path} && chmod {:04o} {path}", to.uid, to.gid, to.mode),
         });
     }
+    let updates = begun.iter().filter_map(|op| if let Op::Update { change } = op { Some(change) } else { None });
+    lines.extend(updates.rev().map(|change| format!("by hand: {}", change.reversed().command())));
     if begun.iter().any(|op| matches!(op, Op::Restart { .. } | Op::Reload)) {
         lines.push(
             "by hand: keep \"live-restore\": true in daemon.json while containers run, or the start kills them".into(),

@@ -8,6 +8,7 @@ use super::hazards::hazards;
 use super::history::{State, state};
 use super::image::Image;
 use super::journal::{Journal, Op, Record};
+use super::live::LiveUndo;
 use super::partial;
 use super::prepare::about_content;
 use super::service::{self, DOCKER};
@@ -31,6 +32,9 @@ pub struct RollbackPlan {
     pub held: Vec<String>,
     /// What stays.
     pub notes: Vec<String>,
+    /// Containers that were changed since, a line each; they need `--force`.
+    pub containers_since: Vec<String>,
+    pub(super) live: Vec<LiveUndo>,
     pub(super) goals: Vec<Goal>,
     pub(super) needs: Needs,
     pub(super) audit: Option<Vec<String>>,
@@ -140,6 +144,7 @@ pub(super) fn draft(
         }
     }
     draft.describe(host, journal, plan);
+    draft.containers(host, journal, plan, check);
     draft.finished = matches!(state(&journal.records), State::Committed | State::Unconfirmed { .. });
     if draft.finished {
         draft.held = hazards(host, plan, &draft.goals, draft.needs.restart);
@@ -174,6 +179,8 @@ impl RollbackPlan {
             changed_since: Vec::new(),
             held: Vec::new(),
             notes: Vec::new(),
+            containers_since: Vec::new(),
+            live: Vec::new(),
             goals: Vec::new(),
             needs: Needs::default(),
             audit: None,
@@ -198,7 +205,10 @@ impl RollbackPlan {
                 format!("{}: before {}, left by the run {}, now {}", one.path.display(), one.before, one.ours, one.now)
             };
             let message = format!("{} was changed since run {}", first.path.display(), self.run);
-            (message, self.changed_since.iter().map(line).collect())
+            let causes = self.changed_since.iter().map(line).chain(self.containers_since.iter().cloned());
+            (message, causes.collect())
+        } else if !self.containers_since.is_empty() {
+            (format!("containers were changed since run {}", self.run), self.containers_since.clone())
         } else if !self.held.is_empty() {
             (format!("rollback of run {} would hurt what is there now", self.run), self.held.clone())
         } else {

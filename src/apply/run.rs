@@ -17,7 +17,7 @@ use super::store::{Run, Store};
 use super::waiting::Deadlines;
 use crate::error::{Failure, Kind, Result};
 use crate::host::{Command, Host, HostMut, MAX_FILE};
-use crate::plan::{Act, Plan};
+use crate::plan::{Act, LiveChange, Plan};
 
 /// Looks at the host and answers with what it finds: new hazard evidence, or what is not as planned. Empty: all well.
 pub type Look<'a> = &'a mut dyn FnMut(&dyn Host) -> Result<Vec<String>>;
@@ -49,6 +49,8 @@ pub struct Outcome {
     pub applied: Vec<String>,
     /// Paths that it changed.
     pub changed: Vec<PathBuf>,
+    /// Containers that it changed.
+    pub containers: Vec<LiveChange>,
     /// What is written but not in force, and why.
     pub pending: Vec<String>,
     /// The daemon has to be restarted for some of it.
@@ -246,6 +248,8 @@ impl Engine<'_, '_> {
             Act::LiveRestoreFirst(_) => limits.reload + 10,
             Act::LoadAuditRules { .. } => 60,
             Act::Run(Command::Install { .. }) => 1800,
+            // As long as the Engine may take for its answer.
+            Act::Update(_) => 70,
             Act::File(_) | Act::Run(_) | Act::DaemonReload => 10,
         };
         self.plan.steps.iter().map(|step| of(&step.act)).sum::<u64>() + restart + 2 * limits.reload + 240

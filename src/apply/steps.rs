@@ -7,6 +7,7 @@ use super::hazards::plan_switches_userns;
 use super::image::{Access, Image, ImageKind, look};
 use super::io::At;
 use super::journal::{Op, Record};
+use super::live::{self, Standing};
 use super::prepare::{about_content, changes, validate};
 use super::replace::{self, Content, access_images, dir_images, replaceable};
 use super::run::Engine;
@@ -14,7 +15,7 @@ use super::service::{self, Container, DOCKER, command, systemd};
 use super::waiting::{AFTER_RELOAD, Waiting, Wanted};
 use crate::error::{Failure, Result};
 use crate::host::{Command, Host};
-use crate::plan::{Act, FileChange, FileState, Step};
+use crate::plan::{Act, FileChange, FileState, LiveChange, Step};
 
 impl Engine<'_, '_> {
     /// Does one step.
@@ -24,6 +25,7 @@ impl Engine<'_, '_> {
             Act::LiveRestoreFirst(path) => self.live_restore_first(path),
             Act::Run(command) => self.run_command(command),
             Act::LoadAuditRules { expect } => self.load_audit_rules(expect),
+            Act::Update(change) => self.update(change),
             Act::DaemonReload => self.daemon_reload(),
             Act::RestartDocker => self.restart(),
         }
@@ -157,6 +159,24 @@ impl Engine<'_, '_> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Changes a container, if it still is what the plan was made on.
+    fn update(&mut self, change: &LiveChange) -> Result<()> {
+        let socket = &self.plan.target.socket;
+        match live::look(self.host.as_host(), socket, change)? {
+            Standing::Before => {}
+            Standing::After => return Ok(()),
+            Standing::Gone => return Err(Failure::new(format!("container {} is gone", change.name))),
+            Standing::Foreign(_) => {
+                return Err(Failure::new(format!("container {} was changed by someone else meanwhile", change.name)));
+            }
+        }
+        self.progress.step(&format!("update container {}", change.name));
+        self.intend(Op::Update { change: change.clone() })?;
+        live::set(self.host, socket, change)?;
+        self.outcome.containers.push(change.clone());
+        Ok(())
     }
 
     fn daemon_reload(&mut self) -> Result<()> {

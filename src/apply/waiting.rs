@@ -213,7 +213,7 @@ impl Wanted {
         let running = running(host.as_host(), socket).unwrap_or_default();
         for (_, id) in self.start.iter().filter(|(_, id)| running.iter().all(|one| one.id != *id)) {
             // Whether it worked shows in the list of running containers.
-            let _ = host.engine_post(socket, &format!("/containers/{id}/start"));
+            let _ = host.engine_post(socket, &format!("/containers/{id}/start"), None);
         }
     }
 

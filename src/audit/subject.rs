@@ -58,10 +58,7 @@ mod tests {
         let id = "0123456789abcdef".to_owned();
         let web =
             Container { id: id.clone(), name: "web".into(), image: "nginx:1".into(), labels, ..Container::default() };
-        facts.workload = std::sync::Arc::new(crate::facts::workload::Workload {
-            containers: Ok(vec![web]),
-            ..(*facts.workload).clone()
-        });
+        std::sync::Arc::make_mut(&mut facts.workload).containers = Ok(vec![web]);
         let outcome = Outcome::new("container:web", Verdict::Fail).id(id);
         let wanted = |pattern: &str| Subjects::new(&[pattern.to_owned()], &facts).wanted(&outcome);
         for pattern in ["web", "container:*", "0123456789ab", "0123*", "nginx:*", "tier", "tier=front"] {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::rule::ContainerRule;
+use super::rule::{ContainerRule, ContainerSetting};
 
 /// One check of the catalogue.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -331,6 +331,8 @@ pub enum Edit {
     Auditd,
     /// Takes the rule `-a never,task` out of the files that have it.
     AuditNeverTask,
+    /// Changes each failing container while it runs.
+    Container(ContainerSetting),
 }
 
 /// Something that a remediation would hurt, found by looking at this host.

@@ -18,5 +18,5 @@ pub use entry::{
     Branch, Builtin, Check, Edit, Entry, Expect, Hazard, OBJECTS, Object, Releases, Remediation, Severity, Support,
 };
 pub use load::Catalog;
-pub use rule::{Capability, ContainerRule, Namespace, Stopped};
+pub use rule::{Capability, ContainerRule, ContainerSetting, Namespace, Stopped};
 pub use select::{Selected, Selection, find, resolve, select};

@@ -167,3 +167,17 @@ impl ContainerRule {
         }
     }
 }
+
+/// What the Engine can change in a container that exists, while it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ContainerSetting {
+    /// How much memory it may take, swap included.
+    Memory,
+    /// How much processor time it may take.
+    Cpus,
+    /// How many processes and threads it may have.
+    PidsLimit,
+    /// Whether and how often it is started again.
+    RestartPolicy,
+}

@@ -239,6 +239,11 @@ fn edits(entry: &Entry, faults: &mut Faults) {
             | Edit::Environment { .. }
             | Edit::Auditd
             | Edit::AuditNeverTask => {}
+            Edit::Container(_) => faults.require(
+                matches!(entry.check, Check::Container(_)),
+                &path,
+                "changes failing containers, and the check is not about containers",
+            ),
         }
     }
 }

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::entry::{Branch, Builtin, Check, Edit, Entry, Expect, Hazard, Object, Support};
+use super::rule::ContainerSetting;
 use super::rule_words::{holds, stopped};
 
 /// How the verdict is decided, in one or two sentences.
@@ -130,6 +131,23 @@ pub fn written(edit: &Edit) -> String {
         Edit::Environment { name, value } => format!("`{name}={value}` in /etc/environment"),
         Edit::AuditNeverTask => "the rule `-a never,task` goes from the files that have it".to_owned(),
         Edit::Auditd => "the package auditd, its service enabled and started: whichever is missing".to_owned(),
+        Edit::Container(setting) => format!("{}, while it runs (`docker update`)", updated(*setting)),
+    }
+}
+
+/// What is changed in a container.
+fn updated(setting: ContainerSetting) -> &'static str {
+    match setting {
+        ContainerSetting::Memory => {
+            "each container's limit of memory and swap: your value in `[values.containers]` of the config, else twice \
+             what it has taken at most, once you accept that"
+        }
+        ContainerSetting::Cpus => "each container's share of the processors: your value in `[values.containers]`",
+        ContainerSetting::PidsLimit => {
+            "each container's limit of processes: your value in `[values.containers]` of the config, else twice what \
+             it has had at most, once you accept that"
+        }
+        ContainerSetting::RestartPolicy => "each container's restart policy: `on-failure:5`",
     }
 }
 
@@ -154,7 +172,9 @@ pub fn meaning(hazard: Hazard) -> &'static str {
         Hazard::HidesImages => "images, containers or volumes that exist would be out of sight.",
         Hazard::BreaksStartup => "the daemon or a container would not start any more.",
         Hazard::Swarm => "this host is a node of a swarm, and the daemon's next start would fail.",
-        Hazard::StopsContainers => "a restart of the daemon would stop running containers.",
+        Hazard::StopsContainers => {
+            "running containers would stop at a restart of the daemon, or not come back after one."
+        }
         Hazard::Interrupts => "a restart would cut connections, execs, builds or services that run now.",
         Hazard::LosesDevices => "running containers would lose their GPU or other devices.",
         Hazard::CutsTraffic => "traffic that flows today would stop.",

@@ -59,6 +59,7 @@ fn report(host: &LiveHost, plan: &Plan, outcome: Option<&Outcome>, wish: &Wish<'
         reboot_required: outcome.is_some_and(|o| o.reboot_required),
         not_reverted: Vec::new(),
         diff: diffs(plan),
+        containers: outcome.map(|o| o.containers.clone()).unwrap_or_default(),
     };
     let waits = |on: &str| report.pending.iter().any(|p| p.reason == on);
     report.reboot_required |= waits(text::waits_for(crate::audit::PendingOn::Reboot));

@@ -7,12 +7,12 @@ use super::session::{Past, Session, catalog};
 use crate::apply::{self, ApplyOptions, Deadlines, Outcome, Progress, RollbackOptions, Store, Who};
 use crate::approve::{Mode, confirm};
 use crate::audit::{self, Finding, Verdict};
-use crate::catalog::{Check, Entry};
+use crate::catalog::{Check, Edit, Entry};
 use crate::cli::{Apply, Global};
 use crate::error::{Failure, Result};
 use crate::facts;
 use crate::host::{Host, HostMut, LiveHost, Recorder};
-use crate::plan::{self, Act, Choice, Inputs, Plan};
+use crate::plan::{self, Act, Choice, Inputs, Plan, Step};
 use crate::policy::Policy;
 use crate::ui::Ui;
 
@@ -232,6 +232,14 @@ fn still_open(host: &dyn Host, plan: &Plan, entries: &[&'static Entry], policy: 
     let recorder = Recorder::new(host);
     let facts = facts::gather(&recorder, &audit::needs(&chosen));
     let findings = audit::audit(&chosen, &facts, policy);
+    // Containers whose value nobody knows, and the subjects that were not asked for, stay as they are.
+    let stays = |f: &Finding| {
+        let updates = |e: &&Entry| e.remediation.edits.iter().any(|edit| matches!(edit, Edit::Container(_)));
+        let planned = |s: &Step| {
+            s.checks.contains(&f.check) && matches!(&s.act, Act::Update(change) if change.id == f.subject_id)
+        };
+        chosen.iter().any(|e| e.id == f.check && updates(e)) && !plan.steps.iter().any(planned)
+    };
     // A plan for some subjects leaves the owner and mode of the others as they are.
     let left = |f: &Finding| {
         let access = chosen.iter().any(|e| e.id == f.check && matches!(e.check, Check::FileAccess { .. }));
@@ -241,7 +249,8 @@ fn still_open(host: &dyn Host, plan: &Plan, entries: &[&'static Entry], policy: 
                 .iter()
                 .any(|s| matches!(&s.act, Act::File(c) if f.subject == format!("path:{}", c.path.display())))
     };
-    let open = findings.iter().filter(|f| matches!(f.verdict, Verdict::Fail | Verdict::Unknown) && !left(f));
+    let open =
+        findings.iter().filter(|f| matches!(f.verdict, Verdict::Fail | Verdict::Unknown) && !left(f) && !stays(f));
     open.map(|f| format!("{} {}: {}", f.check, f.subject, f.actual)).collect()
 }
 

@@ -33,11 +33,13 @@ pub(super) fn run(only: Option<&str>, format: Format, global: &Global, ui: &mut 
 }
 
 fn line(run: RunSummary) -> HistoryRun {
-    let count = |what: &str| run.paths.iter().filter(|p| p.now.starts_with(what)).count();
-    let stands = match (count("stands"), count("undone"), run.paths.len()) {
+    let nows = || run.paths.iter().map(|p| &p.now).chain(run.containers.iter().map(|c| &c.now));
+    let count = |what: &str| nows().filter(|now| now.starts_with(what)).count();
+    let what = if run.containers.is_empty() { "paths" } else { "changes" };
+    let stands = match (count("stands"), count("undone"), nows().count()) {
         (all, _, len) if all == len => "stands".to_owned(),
         (_, undone, len) if undone == len => "taken back".to_owned(),
-        (stands, undone, len) => format!("{stands} of {len} paths stand, {undone} are as before"),
+        (stands, undone, len) => format!("{stands} of {len} {what} stand, {undone} are as before"),
     };
     HistoryRun {
         run: run.id,
@@ -46,6 +48,7 @@ fn line(run: RunSummary) -> HistoryRun {
         state: run.state.to_string(),
         stands,
         checks: run.checks,
+        containers: run.containers.iter().map(|c| format!("{}: {}", c.change, c.now)).collect(),
         paths: run.paths.iter().map(|p| format!("{}: {}", p.path.display(), p.now)).collect(),
     }
 }

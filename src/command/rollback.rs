@@ -54,7 +54,7 @@ pub(super) fn run(args: &Rollback, global: &Global, ui: &mut Ui) -> Result<u8> {
     }
     let outcome = apply::rollback(&mut host, &store, &run, &options, ui)?;
     ui.end_progress();
-    let changed = !outcome.restored.is_empty();
+    let changed = !outcome.restored.is_empty() || !outcome.containers.is_empty();
     let now = host.now();
     let machine = super::machine_id(&host);
     let report = RunReport {
@@ -68,6 +68,7 @@ pub(super) fn run(args: &Rollback, global: &Global, ui: &mut Ui) -> Result<u8> {
         reboot_required: outcome.reboot_required,
         not_reverted: outcome.notes.iter().map(|n| Rest { check: outcome.run.clone(), reason: n.clone() }).collect(),
         diff: draft.changes.iter().map(DiffPart::of).collect(),
+        containers: outcome.containers,
     };
     if let Err(failure) = print(&report, args.format, ui) {
         // It is taken back all the same: an error would say that the host is unchanged.
@@ -122,6 +123,9 @@ fn show(draft: &RollbackPlan, host: &LiveHost, ui: &mut Ui) {
         out.push_str(&diff::render(by_run, &names).text);
         comment(&mut out, "what was done since:");
         out.push_str(&diff::render(since, &names).text);
+    }
+    for since in &draft.containers_since {
+        comment(&mut out, &format!("changed since: {since}"));
     }
     if !draft.changed_since.is_empty() {
         comment(&mut out, "what this rollback does:");

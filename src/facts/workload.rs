@@ -6,6 +6,7 @@ mod data_root;
 mod engine;
 mod processes;
 pub mod sockets;
+mod usage;
 
 #[cfg(test)]
 mod tests;
@@ -15,9 +16,10 @@ use std::path::Path;
 
 use serde_json::Value;
 
-pub use confinement::{Confinement, Mount};
+pub use confinement::{Confinement, Mount, UNLIMITED_MEMORY};
 pub use container::{Container, Namespaces, Port, Return, short};
 pub use processes::{Login, Process, Processes, Proxy, Work, own_container};
+pub use usage::{Most, Usage, usage};
 
 use super::model::{Known, Unit, Unknown};
 use crate::host::{Host, Query};

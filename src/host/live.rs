@@ -267,9 +267,9 @@ impl HostMut for LiveHost {
         commands::run(command)
     }
 
-    fn engine_post(&mut self, socket: &Path, path: &str) -> Result<Value, EngineError> {
+    fn engine_post(&mut self, socket: &Path, path: &str, body: Option<&Value>) -> Result<Value, EngineError> {
         self.engine_is_there()?;
-        engine::post(socket, path, ENGINE_POST_DEADLINE)
+        engine::post(socket, path, body, ENGINE_POST_DEADLINE)
     }
 
     fn sleep(&mut self, duration: Duration) {

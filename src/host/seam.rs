@@ -280,11 +280,16 @@ pub trait HostMut: Host {
     fn copy_self(&mut self, path: &Path) -> io::Result<()>;
     /// Runs one command that changes something.
     fn run(&mut self, command: &Command) -> io::Result<Answer>;
-    /// `POST` to the Engine API.
+    /// `POST` to the Engine API, with a JSON body or none.
     ///
     /// # Errors
     /// See [`EngineError`].
-    fn engine_post(&mut self, socket: &Path, path: &str) -> std::result::Result<Value, EngineError>;
+    fn engine_post(
+        &mut self,
+        socket: &Path,
+        path: &str,
+        body: Option<&Value>,
+    ) -> std::result::Result<Value, EngineError>;
     /// Waits; a fake host only advances its clock.
     fn sleep(&mut self, duration: std::time::Duration);
     /// Takes the one lock of all seaworthy runs, `/run/seaworthy/lock`, held until this process ends. Taking it

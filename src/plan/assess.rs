@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::build::{Gathered, Inputs};
+use super::build::{Choice, Gathered, Inputs};
 use super::change::{Fingerprint, Plan};
 use super::hazard::{self, Change, Situation};
+use super::proposal::{Obstacle, Proposal, proposals};
 use super::steps;
-use crate::audit::{Disruption, HazardFound};
+use crate::audit::{self, Disruption, Finding, HazardFound};
 use crate::catalog::{Edit, Entry, Hazard, Object};
 use crate::facts::{self, Facts, Origin, keys};
-use crate::policy;
+use crate::policy::{self, Policy};
 
 /// What is known of one fixable check.
 #[derive(Clone, Debug)]
@@ -23,6 +24,9 @@ pub(super) struct Fix {
 
 /// The hazards of a plan's checks on the host as it is now, one `CHECK HAZARD NAME` each, as in its fingerprint.
 pub fn evidence(inputs: &Inputs<'_>, plan: &Plan) -> Vec<String> {
+    // What is known of containers that the plan was not asked about is no reason to refuse it.
+    let policy = Policy { subjects: plan.subjects.clone(), ..inputs.policy.clone() };
+    let inputs = &Inputs { policy: &policy, choice: Choice::automatic(), ..*inputs };
     let mut gathered = Gathered { included: plan.accepted.iter().cloned().collect(), ..Gathered::default() };
     let planned = |e: &&&Entry| plan.accepted.contains(&e.id);
     let entries: Vec<&&Entry> = inputs.entries.iter().filter(planned).collect();
@@ -50,14 +54,33 @@ pub(super) fn assess(inputs: &Inputs<'_>, facts: &Facts, entry: &Entry, gathered
         live_restore_first: live_restore_first(inputs, gathered),
         together: gathered.restart_keys.iter().cloned().collect(),
         values: BTreeMap::new(),
+        containers: containers(inputs, entry),
         own_history: inputs.put_back.to_vec(),
     };
     let keys: Vec<String> = change.keys().map(str::to_owned).collect();
     change.values = keys.iter().filter_map(|key| Some((key.clone(), inputs.policy.value(key)?))).collect();
     let situation = Situation { host: inputs.host, facts, workload: &inputs.facts.workload, change: &change };
     let hazards = hazard::look(&situation, &entry.remediation.hazards);
-    let obstacle = obstacle(inputs, entry, &hazards).or_else(|| hazard::in_the_way(&situation));
+    let obstacle = obstacle(inputs, entry, &hazards)
+        .or_else(|| no_container(&change.containers))
+        .or_else(|| hazard::in_the_way(&situation));
     Fix { disruption, hazards, obstacle }
+}
+
+/// What the containers get that fail the check now.
+fn containers(inputs: &Inputs<'_>, entry: &Entry) -> Vec<Proposal> {
+    if !entry.remediation.edits.iter().any(|edit| matches!(edit, Edit::Container(_))) {
+        return Vec::new();
+    }
+    let findings = audit::audit(&[entry], inputs.facts, inputs.policy);
+    let failing: Vec<&Finding> = findings.iter().filter(|finding| !finding.waived).collect();
+    proposals(inputs.host, inputs.facts, inputs.policy, entry, &failing)
+}
+
+/// Where not one of the containers can be changed, what has to be done first.
+fn no_container(proposals: &[Proposal]) -> Option<String> {
+    let obstacles: Option<Vec<&Obstacle>> = proposals.iter().map(|one| one.change.as_ref().err()).collect();
+    obstacles?.first().map(|obstacle| obstacle.first.clone())
 }
 
 /// A value cannot be accepted, only given; and nobody can keep containers running through a move of the data root.
@@ -155,7 +178,7 @@ fn files(facts: &Facts, entry: &Entry) -> Vec<PathBuf> {
                 let rules = facts.audit.files.iter().flatten().filter(|r| r.rule.is_never_task());
                 files.extend(rules.map(|r| r.file.clone()));
             }
-            Edit::DaemonSetting { .. } | Edit::DaemonSettingRemove { .. } | Edit::Auditd => {}
+            Edit::DaemonSetting { .. } | Edit::DaemonSettingRemove { .. } | Edit::Auditd | Edit::Container(_) => {}
         }
     }
     files

@@ -233,7 +233,8 @@ impl Gathered {
 
     /// Includes a check, if its edits change anything: what they do not change is for a person.
     fn take(&mut self, entry: &Entry, fix: Fix, draft: Draft, commands: Vec<Command>) {
-        if draft.parts.len() == self.draft.parts.len() && commands.is_empty() {
+        let same = draft.parts.len() == self.draft.parts.len() && draft.live.len() == self.draft.live.len();
+        if same && commands.is_empty() {
             return;
         }
         self.draft = draft;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::live::LiveChange;
 use crate::audit::{Disruption, HazardFound};
 use crate::host::Command;
 
@@ -67,6 +68,8 @@ pub enum Act {
         /// What has to be in the kernel afterwards.
         expect: Vec<String>,
     },
+    /// Changes a container while it runs.
+    Update(LiveChange),
     /// `systemctl daemon-reload`.
     DaemonReload,
     /// Restarts docker.service and waits until it is healthy.

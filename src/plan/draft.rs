@@ -7,6 +7,7 @@ use serde_json::Value;
 use similar::DiffOp;
 
 use super::change::{FileState, Part, Undo};
+use super::live::LiveChange;
 use crate::error::{Failure, Result};
 use crate::host::{FileKind, Host, Overlay, OverlayFile, path};
 use crate::mode;
@@ -25,6 +26,16 @@ pub(super) struct Target {
 pub(super) struct Draft {
     pub(super) targets: BTreeMap<PathBuf, Target>,
     pub(super) parts: Vec<Part>,
+    pub(super) live: Vec<Live>,
+}
+
+/// A change of a container, for these checks.
+#[derive(Clone, Debug)]
+pub(super) struct Live {
+    pub(super) change: LiveChange,
+    pub(super) checks: BTreeSet<String>,
+    /// What has to be said about it.
+    pub(super) notes: Vec<String>,
 }
 
 impl Draft {
@@ -72,6 +83,17 @@ impl Draft {
             FileState::Absent => FileState::Present { dir: false, mode, uid: 0, gid: 0, content: Some(text) },
         };
         Ok(())
+    }
+
+    /// Changes a container, once whoever asks for it.
+    pub(super) fn update(&mut self, check: &str, change: &LiveChange, notes: Vec<String>) {
+        let same = |one: &&mut Live| one.change.id == change.id && one.change.after.setting() == change.after.setting();
+        match self.live.iter_mut().find(same) {
+            Some(one) => {
+                one.checks.insert(check.to_owned());
+            }
+            None => self.live.push(Live { change: change.clone(), checks: BTreeSet::from([check.to_owned()]), notes }),
+        }
     }
 
     /// Records what a check did to lines of a shared file, so that it can be undone alone.

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::draft::Draft;
 use super::edit::{daemon_json, drop_in, environment, flags, rules_file};
+use super::proposal::{self, proposals};
 use crate::audit::{Finding, Verdict};
 use crate::catalog::{Edit, Entry, Object};
 use crate::error::{Failure, Result};
@@ -64,6 +65,10 @@ pub(super) fn apply(context: &Context<'_>, draft: &mut Draft, entry: &Entry, fin
             }
             Edit::Auditd => effects.first.extend(auditd(context)),
             Edit::AuditNeverTask => never_task(context, draft, &entry.id)?,
+            Edit::Container(_) => {
+                let all = proposals(context.base, context.facts, context.policy, entry, findings);
+                proposal::take_up(context.facts, draft, &entry.id, all);
+            }
         }
     }
     Ok(effects)
@@ -350,6 +355,7 @@ pub(super) fn possible(host: &dyn Host, facts: &Facts, entry: &Entry) -> bool {
                 facts.scope.systemd
             }
         }
+        Edit::Container(_) => !facts.scope.offline && facts.daemon.info.is_ok(),
         _ => true,
     })
 }

@@ -60,6 +60,14 @@ pub(super) fn notes(inputs: &Inputs<'_>, gathered: &Gathered, plan: &Plan, resta
                 .into(),
         );
     }
+    notes.extend(gathered.draft.live.iter().flat_map(|one| one.notes.clone()));
+    if gathered.draft.live.iter().any(|one| one.change.before.is_unlimited_memory()) {
+        notes.push(
+            "a rollback gives containers all memory again, but docker then shows a limit of 4 EiB and not none: it \
+             cannot take one away from a container that exists"
+                .into(),
+        );
+    }
     notes.extend(accepted(gathered));
     if gathered.included.contains("daemon.no-new-privileges") {
         notes.push(

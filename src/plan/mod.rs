@@ -9,10 +9,13 @@ pub mod edit;
 mod edits;
 mod expected;
 pub mod hazard;
+mod live;
+mod proposal;
 mod saved;
 mod steps;
 
 pub use assess::{evidence, fingerprint};
 pub use build::{Accept, Choice, Inputs, Planned, plan};
 pub use change::{Act, FileChange, FileState, Fingerprint, Held, PLAN_SCHEMA, Part, Plan, Step, Target, Undo};
+pub use live::{ContainerState, LiveChange};
 pub use saved::vetted;

@@ -43,6 +43,7 @@ fn differs(saved: &Plan, here: &Plan) -> Vec<String> {
         Act::Run(command) => format!("`{command}`"),
         Act::LiveRestoreFirst(path) => format!("live-restore first in {}", path.display()),
         Act::LoadAuditRules { .. } => "load of the audit rules".into(),
+        Act::Update(change) => format!("update of {}", change.told()),
         Act::DaemonReload => "reload of systemd's units".into(),
         Act::RestartDocker => "restart of docker".into(),
     };

@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::build::{Gathered, Inputs};
 use super::change::{Act, FileChange, FileState, Fingerprint, Held, PLAN_SCHEMA, Plan, Step, Target, Undo};
+use super::draft::Live;
 use super::edit::daemon_json;
 use super::{draft, edits, expected};
 use crate::audit::{Disruption, HazardFound, PendingOn};
@@ -33,6 +34,10 @@ pub(super) fn assemble(inputs: &Inputs<'_>, gathered: &Gathered, held: Vec<Held>
         steps.push(file(gathered, path, None));
     }
     audit_steps(inputs, gathered, &sorted, &mut steps);
+    // Before any restart: what dockerd refuses then costs none.
+    for Live { change, checks, .. } in &gathered.draft.live {
+        steps.push(Step { act: Act::Update(change.clone()), checks: checks.iter().cloned().collect() });
+    }
     let restart = service_steps(inputs, gathered, &sorted, &mut steps);
     let disruption = gathered.included.iter().filter_map(|c| gathered.fixes.get(c)).map(|f| f.disruption).max();
     let (expected_containers, stopped_containers) = expected::containers(inputs, gathered, restart);

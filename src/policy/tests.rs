@@ -29,6 +29,43 @@ fn values_come_in_the_form_of_daemon_json() {
 }
 
 #[test]
+fn a_container_has_the_value_of_its_name_or_of_the_longest_pattern() {
+    let policy = parse(
+        "[values.containers.\"*\"]\npids-limit = 200\nmemory = \"1g\"\n\
+         [values.containers.\"redis:*\"]\nmemory = \"64M\"\n[values.containers.db]\nmemory = \"2g\"\ncpus = 1.5\n",
+    )
+    .unwrap();
+    let containers = &policy.values.containers;
+    let memory = |name, image| containers.value(name, image, |values| values.memory);
+    assert_eq!(memory("db", "redis:7-alpine"), Some(2 << 30));
+    assert_eq!(memory("cache", "redis:7"), Some(64 << 20));
+    assert_eq!(memory("web", "nginx:1"), Some(1 << 30));
+    assert_eq!(containers.value("db", "", |values| values.pids_limit), Some(200));
+    assert_eq!(containers.value("db", "", |values| values.cpus), Some(150_000));
+    assert_eq!(containers.value("web", "", |values| values.cpus), None);
+}
+
+#[test]
+fn limits_that_nothing_could_keep_are_named() {
+    for wrong in [
+        "memory = \"5m\"",
+        "memory = \"-1\"",
+        "memory = \"9999999t\"",
+        "memory = \"much\"",
+        "memory = \"\"",
+        "memory = 7",
+        "cpus = 0",
+        "cpus = nan",
+        "pids-limit = 0",
+        "pids-limit = -1",
+        "pids = 7",
+    ] {
+        let failure = parse(&format!("[values.containers.web]\n{wrong}\n")).unwrap_err();
+        assert!(failure.message.starts_with("/etc/seaworthy/config.toml:2: "), "{wrong}: {failure}");
+    }
+}
+
+#[test]
 fn an_empty_file_is_the_default_and_chooses_nothing() {
     let policy = parse("# nothing yet\n").unwrap();
     assert_eq!(policy, Policy::default());

@@ -77,6 +77,10 @@ fn change(step: &Step, render: Render<'_>) -> Value {
         Act::Run(command) => json!({ "kind": "run", "checks": checks, "command": command.to_string() }),
         Act::LiveRestoreFirst(path) => json!({ "kind": "live-restore-first", "checks": checks, "path": path }),
         Act::LoadAuditRules { expect } => json!({ "kind": "load-audit-rules", "checks": checks, "expect": expect }),
+        Act::Update(change) => json!({
+            "kind": "update-container", "checks": checks, "container": change.name, "id": change.id,
+            "before": change.before, "after": change.after, "command": change.command(),
+        }),
         act @ (Act::DaemonReload | Act::RestartDocker) => {
             json!({ "kind": word(act), "checks": checks })
         }
@@ -166,6 +170,7 @@ mod tests {
             reboot_required: false,
             not_reverted: Vec::new(),
             diff: vec![DiffPart::default()],
+            containers: Vec::new(),
         };
         let (value, run_keys) = keys(&run(&report).unwrap());
         assert_eq!(
@@ -179,7 +184,8 @@ mod tests {
                 "restart_required",
                 "reboot_required",
                 "not_reverted",
-                "diff"
+                "diff",
+                "containers"
             ]
         );
         let parts: Vec<_> = value["diff"][0].as_object().unwrap().keys().collect();

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::audit::{Applicability, Finding, Verdict};
 use crate::catalog::Severity;
 use crate::cli::FailOn;
-use crate::plan::{FileChange, FileState, Held, Plan, diff};
+use crate::plan::{FileChange, FileState, Held, LiveChange, Plan, diff};
 
 /// Version of the documents.
 pub const SCHEMA: u32 = 1;
@@ -238,6 +238,8 @@ pub struct RunReport {
     pub not_reverted: Vec<Rest>,
     /// What is different now.
     pub diff: Vec<DiffPart>,
+    /// Containers that are different now.
+    pub containers: Vec<LiveChange>,
 }
 
 /// One run of the history.
@@ -257,6 +259,8 @@ pub struct HistoryRun {
     pub checks: Vec<String>,
     /// Paths that were changed.
     pub paths: Vec<String>,
+    /// Containers that were changed.
+    pub containers: Vec<String>,
 }
 
 /// The number of a finding in a benchmark, `-` where it has none.

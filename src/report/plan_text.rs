@@ -94,6 +94,7 @@ pub fn action(act: &Act) -> String {
             format!("write live-restore alone to {}, reload docker, wait until it is in force", path.display())
         }
         Act::LoadAuditRules { .. } => "load the audit rules and compare the kernel's".into(),
+        Act::Update(change) => format!("update {}", change.told()),
         Act::DaemonReload => "reload systemd's units".into(),
         Act::RestartDocker => "restart docker".into(),
     }
@@ -106,6 +107,7 @@ fn command(act: &Act) -> Option<String> {
         Act::Run(command) => Some(command.to_string()),
         Act::LiveRestoreFirst(_) => Some("systemctl reload docker.service".into()),
         Act::LoadAuditRules { .. } => Some(Command::LoadAuditRules.to_string()),
+        Act::Update(change) => Some(change.command()),
         Act::DaemonReload => Some(Command::DaemonReload.to_string()),
         Act::RestartDocker => Some("systemctl restart docker.service".into()),
     }

@@ -270,6 +270,7 @@ pub fn run(report: &RunReport, done: &str) -> String {
         reboot_required,
         not_reverted,
         diff: _,
+        containers,
     } = report;
     let mut out = match run {
         Some(run) if *changed => format!("run {}: {} {done}\n", clean(run), plural(applied.len(), "check")),
@@ -278,6 +279,9 @@ pub fn run(report: &RunReport, done: &str) -> String {
     if !applied.is_empty() {
         let names: Vec<_> = applied.iter().map(|check| clean(check)).collect();
         wrap(&mut out, "  ", &names.join(", "));
+    }
+    for change in containers {
+        wrap(&mut out, "updated ", &clean(&change.told()));
     }
     for Rest { check, reason } in pending {
         wrap(&mut out, "pending: ", &format!("{} waits for {}", clean(check), clean(reason)));
@@ -306,7 +310,7 @@ pub fn history(runs: &[HistoryRun], verbose: u8) -> String {
         return "no runs\n".into();
     }
     let mut out = String::new();
-    for HistoryRun { run, started_at, user, state, stands, checks, paths } in runs {
+    for HistoryRun { run, started_at, user, state, stands, checks, paths, containers } in runs {
         let lead = format!("{}  {}  ", clean(run), clean(started_at));
         // A run that was rolled back is expected to stand nowhere: only the unexpected is worth a word.
         let stands =
@@ -315,8 +319,8 @@ pub fn history(runs: &[HistoryRun], verbose: u8) -> String {
         wrap(&mut out, &lead, &text);
         if verbose > 0 || runs.len() == 1 {
             wrap(&mut out, "  ", &checks.iter().map(|check| clean(check)).collect::<Vec<_>>().join(", "));
-            for path in paths {
-                let _ = writeln!(out, "  {}", clean(path));
+            for one in paths.iter().chain(containers) {
+                let _ = writeln!(out, "  {}", clean(one));
             }
         }
     }

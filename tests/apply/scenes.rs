@@ -6,9 +6,11 @@ use seaworthy::apply::{Store, list, unfinished};
 use seaworthy::host::Command;
 use seaworthy::plan::{Act, FileState, Plan};
 
+use crate::live::{cpus, memory, pids_limit, update};
 use crate::support::fake_host::FakeHost;
 use crate::support::world::{
-    AFTER, CONFIG, RULES, assert_as_before, busy, change, host, last, pids, plan, present, run, step, undo,
+    AFTER, CONFIG, RULES, assert_as_before, busy, change, config_change, host, last, pids, plan, present, run, step,
+    undo,
 };
 
 /// A host, and what is done to it.
@@ -20,8 +22,9 @@ pub(crate) struct Scene {
     files: Vec<(String, Option<String>, Option<String>)>,
 }
 
-/// Files of every kind on a host that has them, and one that has next to nothing and gets a package, units and folders.
-pub(crate) fn scenes() -> [Scene; 2] {
+/// Files of every kind on a host that has them; one that has next to nothing and gets a package, units and folders; and
+/// one whose containers are changed while they run, with a restart behind that.
+pub(crate) fn scenes() -> [Scene; 3] {
     let scene = |name, host: fn() -> FakeHost, plan: fn() -> Plan| {
         let mut scene = Scene { name, host, plan, files: Vec::new() };
         let (before, after) = (host(), scene.applied());
@@ -30,7 +33,7 @@ pub(crate) fn scenes() -> [Scene; 2] {
         scene.files = texts.filter(|(_, old, new)| old != new).collect();
         scene
     };
-    [scene("busy", busy, plan), scene("bare", bare, bare_plan)]
+    [scene("busy", busy, plan), scene("bare", bare, bare_plan), scene("live", busy, live_plan)]
 }
 
 /// Without /etc/docker and with auditd off; a container runs that does not come back by itself.
@@ -64,6 +67,17 @@ fn bare_plan() -> Plan {
         file(&format!("{drop_in}/50-seaworthy.conf"), "[Service]\nEnvironment=A=b\n"),
         step(Act::DaemonReload, &["a"]),
         step(Act::File(config), &["a"]),
+        step(Act::RestartDocker, &["a"]),
+    ])
+}
+
+fn live_plan() -> Plan {
+    crate::support::world::of(vec![
+        step(Act::LiveRestoreFirst(CONFIG.into()), &["a"]),
+        step(Act::Update(update("web", memory(256 << 20))), &["container.memory"]),
+        step(Act::Update(update("db", pids_limit(64))), &["container.pids-limit"]),
+        step(Act::Update(update("web", cpus(150_000))), &["container.cpu"]),
+        step(Act::File(config_change(AFTER)), &["a"]),
         step(Act::RestartDocker, &["a"]),
     ])
 }
@@ -125,7 +139,7 @@ impl Scene {
         if let Some(text) = host.text(CONFIG) {
             let value: serde_json::Value =
                 serde_json::from_str(&text).unwrap_or_else(|error| panic!("{what}: {error} {text:?}"));
-            assert_eq!(value.get("dns").is_some(), self.name == "busy", "{what}: {text}");
+            assert_eq!(value.get("dns").is_some(), self.name != "bare", "{what}: {text}");
         }
     }
 
@@ -142,7 +156,8 @@ impl Scene {
 
     /// Whether all that was planned is there.
     pub(crate) fn is_done(&self, host: &FakeHost) -> bool {
-        self.files.iter().all(|(path, _, new)| host.text(path) == *new)
+        let live = self.name != "live" || host.settings()[0].starts_with("web: 256 MiB, 1.5, unlimited");
+        live && self.files.iter().all(|(path, _, new)| host.text(path) == *new)
     }
 }
 
@@ -157,8 +172,11 @@ fn the_scenes_change_what_they_should() {
     for scene in scenes() {
         let host = scene.applied();
         assert!(scene.is_done(&host) && host.docker.live_restore(), "{}", scene.name);
-        assert_eq!(host.text(RULES).unwrap().lines().count(), if scene.name == "busy" { 2 } else { 1 });
-        assert!(scene.operations() > 100 && scene.rollback_operations() > 50, "{}", scene.name);
-        assert_eq!(scene.name == "busy", host.text(CONFIG).unwrap() == AFTER);
+        let rules = host.text(RULES).map_or(0, |rules| rules.lines().count());
+        assert_eq!(rules, ["live", "bare", "busy"].iter().position(|name| *name == scene.name).unwrap());
+        assert_eq!(scene.name != "bare", host.text(CONFIG).unwrap() == AFTER);
+        let (there, back) = if scene.name == "live" { (70, 40) } else { (100, 50) };
+        let (run, undo) = (scene.operations(), scene.rollback_operations());
+        assert!(run > there && undo > back, "{}: {run} {undo}", scene.name);
     }
 }

@@ -31,6 +31,13 @@ fn text(state: &FileState) -> &str {
 /// Every line that a plan changes names a key or an object of one of its checks.
 pub(crate) fn only_its_own(plan: &Plan, catalog: &Catalog, facts: &Facts) -> Checked {
     let entries: Vec<&Entry> = plan.accepted.iter().filter_map(|slug| catalog.get(slug)).collect();
+    for step in &plan.steps {
+        let Act::Update(change) = &step.act else { continue };
+        let edit = Edit::Container(change.after.setting());
+        if !entries.iter().any(|entry| step.checks.contains(&entry.id) && entry.remediation.edits.contains(&edit)) {
+            return Err(format!("no check of the plan updates {}", change.told()));
+        }
+    }
     let mut general: BTreeSet<String> = entries.iter().flat_map(|entry| names(entry, facts)).collect();
     // What comes with this plan may have to be watched.
     general.extend(changes(plan).map(|change| change.path.display().to_string()));
@@ -84,7 +91,7 @@ fn names(entry: &Entry, facts: &Facts) -> Vec<String> {
             }
             Edit::Environment { name, .. } => names.push(name.clone()),
             Edit::AuditNeverTask => names.push("never,task".into()),
-            Edit::Auditd => {}
+            Edit::Auditd | Edit::Container(_) => {}
         }
     }
     names

@@ -85,7 +85,7 @@ fn there_and_back(
     if host.state() != before.0 {
         return Err(format!("rollback is not exact:{}", differences(&before.0, host)));
     }
-    if !plan.steps.iter().any(|step| matches!(step.act, Act::File(_))) {
+    if !plan.steps.iter().any(|step| matches!(step.act, Act::File(_) | Act::Update(_))) {
         // A restart or a start alone cannot be taken back.
         return Ok(());
     }
@@ -219,6 +219,7 @@ fn in_force(host: &FakeHost) -> String {
         for answer in host.engine("/run/docker.sock".as_ref(), &paths) {
             lines.push(answer.map_or_else(|e| format!("{e:?}"), |value| format!("{value:#}")));
         }
+        lines.extend(host.settings());
     }
     lines.extend(host.kernel_rules.clone());
     for one in &host.docker.containers {

@@ -19,6 +19,7 @@ mod hosts_hazards_start;
 mod hosts_hazards_traffic;
 mod hosts_hostile;
 mod hosts_killed;
+mod hosts_live;
 mod hosts_misbehaves;
 mod hosts_moves;
 mod hosts_plans;

@@ -210,15 +210,33 @@ impl HostMut for FakeHost {
         }
     }
 
-    fn engine_post(&mut self, _socket: &Path, path: &str) -> std::result::Result<Value, EngineError> {
-        let started = self.operate(Touch::Call, "", Path::new(""), |host| {
+    fn engine_post(
+        &mut self,
+        socket: &Path,
+        path: &str,
+        body: Option<&Value>,
+    ) -> std::result::Result<Value, EngineError> {
+        let id = |end: &str| path.strip_prefix("/containers/").and_then(|rest| rest.strip_suffix(end));
+        let (started, updated) = (id("/start"), id("/update"));
+        let done = self.operate(Touch::Call, "", Path::new(""), |host| {
             host.log.push(format!("POST {path}"));
-            let id = path.strip_prefix("/containers/").and_then(|rest| rest.strip_suffix("/start"));
-            Ok(host.docker.start_container(id.unwrap_or_default()))
+            if host.docker.active != "active" {
+                return Ok(Err((0, "connection refused".into())));
+            }
+            if let Some(id) = updated {
+                let now = match host.engine(socket, &[format!("/containers/{id}/json")]).pop() {
+                    Some(Ok(one)) => one["HostConfig"].clone(),
+                    _ => Value::Null,
+                };
+                return Ok(host.docker.update(id, &now, body.unwrap_or(&Value::Null)));
+            }
+            let there = host.docker.start_container(started.unwrap_or_default());
+            Ok(if there { Ok(Value::Null) } else { Err((404, "no such container".into())) })
         });
-        match started {
-            Ok(true) => Ok(Value::Null),
-            Ok(false) => Err(EngineError::Status(404, "no such container".into())),
+        match done {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err((0, why))) => Err(EngineError::Unreachable(why)),
+            Ok(Err((status, why))) => Err(EngineError::Status(status, why)),
             Err(error) => Err(EngineError::Broken(error.to_string())),
         }
     }

@@ -80,6 +80,8 @@ pub(crate) struct FakeContainer {
     pub(crate) restarts: bool,
     /// Removed when it ends.
     pub(crate) remove: bool,
+    /// What was changed of its `HostConfig`.
+    pub(crate) updated: Map<String, Value>,
 }
 
 /// What is wrong with a daemon that systemd still takes for started, or starts.
@@ -324,6 +326,9 @@ impl FakeDocker {
                 base["Name"] = format!("/{}", one.name).into();
                 base["State"]["Running"] = (one.pid != 0).into();
                 base["State"]["Pid"] = one.pid.into();
+                for (key, value) in &one.updated {
+                    base["HostConfig"][key] = value.clone();
+                }
             }
         }
         Some(base)

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use seaworthy::catalog::ContainerSetting;
+use seaworthy::facts::Container;
 use seaworthy::host::{FileKind, Host, Node, Query, Recording, Stat};
+use seaworthy::plan::ContainerState;
 use serde_json::{Value, json};
 
 use super::fake_disk::PowerDisk;
@@ -73,7 +76,7 @@ pub(crate) struct FakeHost {
     pub(super) process: Vec<(PathBuf, FakeNode)>,
     /// What the engine says whatever the model thinks, merged over its answers.
     pub(crate) engine_over: BTreeMap<String, Value>,
-    pub(super) recording: Recording,
+    pub(crate) recording: Recording,
 }
 
 pub(super) fn stat(kind: FileKind, mode: u32) -> Stat {
@@ -173,7 +176,33 @@ impl FakeHost {
     /// Adds a running container.
     pub(crate) fn container(&mut self, name: &str, pid: i64, restarts: bool) {
         let id = format!("{name}00ff");
-        self.docker.containers.push(FakeContainer { id, name: name.into(), pid, restarts, remove: false });
+        self.docker.containers.push(FakeContainer {
+            id,
+            name: name.into(),
+            pid,
+            restarts,
+            remove: false,
+            updated: serde_json::Map::new(),
+        });
+    }
+
+    /// The limits and restart policies of all containers, as dockerd means them.
+    pub(crate) fn settings(&self) -> Vec<String> {
+        let paths: Vec<String> =
+            self.docker.containers.iter().map(|one| format!("/containers/{}/json", one.id)).collect();
+        let all = [
+            ContainerSetting::Memory,
+            ContainerSetting::Cpus,
+            ContainerSetting::PidsLimit,
+            ContainerSetting::RestartPolicy,
+        ];
+        let of = |shown: Value| {
+            let one = Container::read(&shown).expect("an inspection");
+            let all = all.map(|setting| ContainerState::of(setting, &one).shown());
+            format!("{}: {}", one.name, all.join(", "))
+        };
+        let shown = self.engine(Path::new("/run/docker.sock"), &paths).into_iter();
+        shown.map(|answer| of(answer.expect("an answer"))).collect()
     }
 
     /// Brings the daemon up from the recorded unit and daemon.json, with the process that it had.
@@ -190,6 +219,7 @@ impl FakeHost {
                 pid: detail["State"]["Pid"].as_i64().unwrap_or(900),
                 restarts: !matches!(policy.as_str(), "no" | ""),
                 remove: detail["HostConfig"]["AutoRemove"] == json!(true),
+                updated: serde_json::Map::new(),
                 id,
             });
         }

@@ -7,4 +7,5 @@ pub(crate) mod fake_docker;
 pub(crate) mod fake_faults;
 pub(crate) mod fake_host;
 pub(crate) mod fake_systemd;
+pub(crate) mod fake_updates;
 pub(crate) mod world;

@@ -214,5 +214,6 @@ pub(crate) fn assert_as_before(host: &mut FakeHost, before: &FakeHost, what: &st
     assert_eq!(differences(host, before), [] as [String; 0], "{what}");
     assert_eq!(host.kernel_rules, before.kernel_rules, "{what}");
     assert_eq!(pids(host), pids(before), "{what}");
+    assert_eq!(host.settings(), before.settings(), "{what}");
     assert_eq!((host.docker.active.as_str(), host.docker.live_restore()), ("active", false), "{what}");
 }

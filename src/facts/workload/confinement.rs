@@ -12,7 +12,7 @@ pub struct Confinement {
     pub cap_add: Vec<String>,
     /// `--cap-drop`, upper case without `CAP_`.
     pub cap_drop: Vec<String>,
-    /// Memory in bytes; 0: no limit.
+    /// Memory in bytes; 0: no limit, which [`UNLIMITED_MEMORY`] and more are as well.
     pub memory: i64,
     /// Memory and swap together in bytes; 0: not set, -1: no limit.
     pub memory_swap: i64,
@@ -22,6 +22,8 @@ pub struct Confinement {
     pub nano_cpus: i64,
     /// `--cpu-quota`, microseconds in each period; 0: no limit.
     pub cpu_quota: i64,
+    /// `--cpu-period`, microseconds; 0: not set (then it is 100000).
+    pub cpu_period: i64,
     /// `--cpuset-cpus`, such as `0-2`; empty: all.
     pub cpuset: String,
     /// Processes and threads; 0 and -1: no limit.
@@ -44,6 +46,10 @@ pub struct Confinement {
     pub health: Option<String>,
 }
 
+/// A limit of memory that is none, in bytes: more than any host has. dockerd cannot take a limit away from a container
+/// that exists (an update to 0 leaves it as it is, one to -1 is refused: 20.10.24 and 26.1.5), only raise it.
+pub const UNLIMITED_MEMORY: i64 = 1 << 62;
+
 /// Something that is mounted into a container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mount {
@@ -64,14 +70,16 @@ impl Confinement {
     pub(super) fn read(value: &Value) -> Self {
         let host = &value["HostConfig"];
         let number = |key: &str| host[key].as_i64().unwrap_or(0);
+        let memory = Some(number("Memory")).filter(|limit| *limit < UNLIMITED_MEMORY).unwrap_or(0);
         Self {
             cap_add: capabilities(&host["CapAdd"]),
             cap_drop: capabilities(&host["CapDrop"]),
-            memory: number("Memory"),
-            memory_swap: number("MemorySwap"),
+            memory,
+            memory_swap: if memory == 0 { 0 } else { number("MemorySwap") },
             cpu_shares: number("CpuShares"),
             nano_cpus: number("NanoCpus"),
-            cpu_quota: number("CpuQuota"),
+            cpu_quota: number("CpuQuota").max(0),
+            cpu_period: number("CpuPeriod"),
             cpuset: text(&host["CpusetCpus"]),
             pids: number("PidsLimit"),
             ulimits: host["Ulimits"].as_array().into_iter().flatten().map(ulimit).collect(),
@@ -128,6 +136,15 @@ mod tests {
             ["NET_RAW", "NET_RAW", "NET_RAW", "ALL"]
         );
         assert!(capabilities(&json!(null)).is_empty());
+    }
+
+    #[test]
+    fn what_is_left_of_a_limit_that_was_taken_away_is_none() {
+        let read = |host: Value| Confinement::read(&json!({ "HostConfig": host }));
+        let raised = read(json!({"Memory": UNLIMITED_MEMORY, "MemorySwap": i64::MAX, "CpuQuota": -1}));
+        assert_eq!(raised, read(json!({})));
+        let limited = read(json!({"Memory": 1 << 40, "MemorySwap": -1, "CpuQuota": 5}));
+        assert_eq!((limited.memory, limited.memory_swap, limited.cpu_quota), (1 << 40, -1, 5));
     }
 
     #[test]

@@ -48,16 +48,16 @@ pub(super) fn get_each(socket: &Path, paths: &[String], deadline: Duration, take
     }
 }
 
-/// Posts to `path` without a body. An empty answer is [`Value::Null`], and so is "not modified", with which the
+/// Posts to `path`, with a JSON body or none. An empty answer is [`Value::Null`], and so is "not modified", with which the
 /// engine says that a container was already started.
 ///
 /// # Errors
 /// See [`EngineError`].
-pub(super) fn post(socket: &Path, path: &str, deadline: Duration) -> Result<Value, EngineError> {
+pub(super) fn post(socket: &Path, path: &str, body: Option<&Value>, deadline: Duration) -> Result<Value, EngineError> {
     block_on(async {
         let mut conn = Conn::new(socket, deadline);
         let prefix = conn.prefix().await?;
-        conn.call(&Method::POST, &format!("{prefix}{path}")).await
+        conn.call(&Method::POST, &format!("{prefix}{path}"), body).await
     })?
 }
 
@@ -89,7 +89,7 @@ async fn spread(first: Conn, paths: &[String], prefix: &str, take: Take<'_>) {
                 Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|i| Some((i, todo.get(i)?)))
             {
                 let answer = if own.late.load(Ordering::Relaxed) < PATIENCE {
-                    own.call(&Method::GET, path).await
+                    own.call(&Method::GET, path, None).await
                 } else {
                     Err(EngineError::Broken(format!("{path}: not asked, the engine left {PATIENCE} without answer")))
                 };
@@ -128,7 +128,7 @@ impl Conn {
 
     /// The prefix of the engine's own API version. A fixed one breaks: Docker 29's lowest is above 20.10's highest.
     async fn prefix(&mut self) -> Result<String, EngineError> {
-        let version = self.call(&Method::GET, VERSION).await?;
+        let version = self.call(&Method::GET, VERSION, None).await?;
         match version.get("ApiVersion").and_then(Value::as_str) {
             Some(version) => Ok(format!("/v{version}")),
             None => Err(EngineError::Broken("/version: no ApiVersion in the answer".into())),
@@ -136,15 +136,15 @@ impl Conn {
     }
 
     /// One question and its answer, within the deadline.
-    async fn call(&mut self, method: &Method, path: &str) -> Result<Value, EngineError> {
+    async fn call(&mut self, method: &Method, path: &str, body: Option<&Value>) -> Result<Value, EngineError> {
         // an idle connection may have been closed by the engine; what may change something is never asked twice
         let again = method == Method::GET && self.open.is_some();
         let deadline = self.deadline;
         let exchange = async {
-            match self.exchange(method, path).await {
+            match self.exchange(method, path, body).await {
                 Err(Error::Closed(_)) if again => {
                     self.open = None;
-                    self.exchange(method, path).await
+                    self.exchange(method, path, body).await
                 }
                 answer => answer,
             }
@@ -164,13 +164,18 @@ impl Conn {
         answer
     }
 
-    async fn exchange(&mut self, method: &Method, path: &str) -> Result<Value, Error> {
+    async fn exchange(&mut self, method: &Method, path: &str, body: Option<&Value>) -> Result<Value, Error> {
         let closed = |e: hyper::Error| Error::Closed(e.to_string());
         let mut open = match self.open.take().filter(|open| !open.is_closed()) {
             Some(open) => open,
             None => self.connect().await?,
         };
-        let request = Request::builder().method(method).uri(path).header("host", "docker").body(Full::default());
+        let mut request = Request::builder().method(method).uri(path).header("host", "docker");
+        if body.is_some() {
+            // Without it the engine refuses to read a body.
+            request = request.header("content-type", "application/json");
+        }
+        let request = request.body(body.map_or_else(Full::default, |body| Full::from(body.to_string())));
         let request = request.map_err(|e| broken(path, e))?;
         open.ready().await.map_err(closed)?;
         let answer = open.send_request(request).await.map_err(closed)?;

@@ -205,7 +205,7 @@ fn a_dropped_idle_connection_is_asked_again_by_get_alone() {
     assert_eq!(fake.one("/info"), Ok(json!(1)));
     assert_eq!(fake.asked(), ["GET /version", "GET /v1.45/info", "GET /v1.45/info"]);
 
-    is_broken(&post(&fake.socket, "/containers/a/start", DEADLINE), "closed");
+    is_broken(&post(&fake.socket, "/containers/a/start", None, DEADLINE), "closed");
     assert_eq!(fake.asked()[3..], ["GET /version", "POST /v1.45/containers/a/start"]);
 }
 
@@ -217,7 +217,7 @@ fn a_post_may_answer_with_nothing() {
         "POST /v1.45/json" => Reply::Keep(http("200 OK", r#"{"Warnings":null}"#)),
         _ => Reply::Keep(http("409 Conflict", r#"{"message":"in use"}"#)),
     });
-    let post = |path| post(&fake.socket, path, DEADLINE);
+    let post = |path| post(&fake.socket, path, None, DEADLINE);
     assert_eq!(post("/start"), Ok(Value::Null));
     assert_eq!(post("/started"), Ok(Value::Null));
     assert_eq!(post("/json"), Ok(json!({"Warnings": null})));

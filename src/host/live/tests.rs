@@ -199,7 +199,7 @@ fn an_image_runs_nothing_and_has_its_own_accounts() {
     assert_eq!(host.run(&Command::DaemonReload).unwrap_err().kind(), ErrorKind::Unsupported);
     let answers = host.engine(p("/run/docker.sock"), &["/info".into(), "/version".into()]);
     assert!(answers.len() == 2 && answers.iter().all(|a| matches!(a, Err(EngineError::Unreachable(_)))));
-    assert!(matches!(host.engine_post(p("/run/docker.sock"), "/x"), Err(EngineError::Unreachable(_))));
+    assert!(matches!(host.engine_post(p("/run/docker.sock"), "/x", None), Err(EngineError::Unreachable(_))));
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::catalog::{Edit, Hazard, Object};
+use crate::catalog::{ContainerSetting, Edit, Hazard, Object};
+use crate::plan::proposal::Proposal;
 
 /// What is being done for one check.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +27,8 @@ pub struct Change {
     pub together: Vec<String>,
     /// Values that the config gives, by key.
     pub values: BTreeMap<String, Value>,
+    /// What the containers get that fail the check.
+    pub containers: Vec<Proposal>,
     /// Paths that our last run wrote and that were put back since.
     pub own_history: Vec<PathBuf>,
 }
@@ -81,6 +84,12 @@ impl Change {
                 }
                 Edit::FileAccess { object: Object::Named(name), .. } if name == "docker-socket" => {
                     hazards.insert(Hazard::CutsAccess);
+                }
+                Edit::Container(ContainerSetting::RestartPolicy) => {
+                    hazards.extend([Hazard::NeedsValue, Hazard::StopsContainers]);
+                }
+                Edit::Container(_) => {
+                    hazards.insert(Hazard::NeedsValue);
                 }
                 _ => {}
             }

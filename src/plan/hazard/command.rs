@@ -32,6 +32,15 @@ pub(super) fn needs_value(subject: &Situation, evidence: &mut Evidence) {
         }
     }
     log_driver(subject, evidence);
+    for one in &subject.change.containers {
+        if let Some(choice) = one.to_choose() {
+            evidence.name(choice);
+        }
+        // A value of the site's could be below what the container takes now.
+        if let (Ok(_), Some(why)) = (&one.change, &one.blind) {
+            evidence.blind(why.clone());
+        }
+    }
 }
 
 /// A log driver that sends nothing away would be written, restarted for and then taken back by the audit.

@@ -8,12 +8,17 @@ use super::access::has_socket;
 use super::{Evidence, Situation, settings};
 use crate::facts::Known;
 use crate::facts::workload::{Container, Processes, Proxy, Return, Work};
+use crate::plan::proposal::Proposal;
 
 /// Settings that lead the daemon to another place, where it does not find the containers that live-restore kept.
 const MOVES: [&str; 4] = ["userns-remap", "data-root", "exec-root", "storage-driver"];
 
-/// A restart while containers run, when live-restore does not hold them.
+/// A restart while containers run, when live-restore does not hold them; or a restart policy with which they would not
+/// come back after a later one.
 pub(super) fn stops_containers(subject: &Situation, evidence: &mut Evidence) {
+    for name in subject.change.containers.iter().filter_map(Proposal::stays_down) {
+        evidence.name(name);
+    }
     if !subject.change.restart {
         return;
     }

@@ -2,6 +2,7 @@ use super::super::model::Envelope;
 use super::super::samples;
 use super::*;
 use crate::catalog::Hazard;
+use crate::plan::{ContainerState, LiveChange};
 
 fn report(findings: Vec<Finding>) -> AuditReport {
     let host = HostLine {
@@ -154,12 +155,19 @@ fn a_run_tells_what_is_done_what_waits_and_what_is_held() {
         reboot_required: false,
         not_reverted: vec![Rest { check: "auditd".into(), reason: "the package stays".into() }],
         diff: Vec::new(),
+        containers: vec![LiveChange {
+            name: "web".into(),
+            id: "ab".into(),
+            before: ContainerState::PidsLimit { limit: 0 },
+            after: ContainerState::PidsLimit { limit: 64 },
+        }],
     };
     assert_eq!(
         run(&report, "fixed"),
         "\
 run 20231114-221320: 2 checks fixed
   daemon.icc, daemon.live-restore
+updated container web: processes 64 (was unlimited)
 pending: daemon.icc waits for a start of docker while no container runs
 held: daemon.userns-remap hides-images: redis:7, 3 volumes; include with
       `--accept daemon.userns-remap`
@@ -175,6 +183,7 @@ restart docker for the rest: `systemctl restart docker`
         pending: Vec::new(),
         restart_required: false,
         not_reverted: Vec::new(),
+        containers: Vec::new(),
         ..report
     };
     assert_eq!(run(&report, "fixed"), "nothing to do\n");
@@ -190,12 +199,15 @@ fn history_lists_runs_and_details_a_single_one() {
         stands: "stands".into(),
         checks: vec!["daemon.icc".into()],
         paths: vec!["/etc/docker/daemon.json".into()],
+        containers: vec!["container web: memory 256 MiB (was unlimited): stands".into()],
     };
     assert_eq!(
         history(&[one("r2"), one("r1")], 0),
         "r2  2023-11-14T22:13:20Z  committed, stands, by anna, 1 check\n\
          r1  2023-11-14T22:13:20Z  committed, stands, by anna, 1 check\n"
     );
-    assert!(history(&[one("r1")], 0).ends_with("  daemon.icc\n  /etc/docker/daemon.json\n"));
+    assert!(history(&[one("r1")], 0).ends_with(
+        "  daemon.icc\n  /etc/docker/daemon.json\n  container web: memory 256 MiB (was unlimited): stands\n"
+    ));
     assert_eq!(history(&[], 0), "no runs\n");
 }

@@ -101,7 +101,7 @@ pub(super) fn docker_socket(seen: &Seen<'_>, outcome: Outcome) -> Outcome {
     let daemon = &seen.facts.daemon;
     let engine = [Path::new("/run/docker.sock"), Path::new("/run/containerd/containerd.sock"), &daemon.socket];
     let known: Vec<PathBuf> =
-        engine.into_iter().chain(daemon.rootless.iter().map(PathBuf::as_path)).map(plain_path).collect();
+        engine.into_iter().chain(daemon.others.iter().map(|other| other.socket.as_path())).map(plain_path).collect();
     let reaches = |mount: &&Mount| {
         let source = plain(&mount.source);
         is_socket(&source) || known.iter().any(|socket| socket.starts_with(&source))

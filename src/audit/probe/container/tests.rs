@@ -1,5 +1,7 @@
 //! Judgements that no fixture shows, and the words of some.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::*;
@@ -18,8 +20,8 @@ fn first() -> Process {
 fn host(containers: Vec<Container>, contained: Vec<Process>) -> Facts {
     let mut facts = testing::facts();
     facts.daemon.info = Ok(json!({"SecurityOptions": ["name=seccomp,profile=builtin"], "NCPU": 4}));
-    facts.workload.containers = Ok(containers);
-    facts.workload.processes = Ok(Processes { contained, ..Processes::default() });
+    Arc::make_mut(&mut facts.workload).containers = Ok(containers);
+    Arc::make_mut(&mut facts.workload).processes = Ok(Processes { contained, ..Processes::default() });
     facts
 }
 
@@ -33,8 +35,8 @@ fn told(rule: &Rule, facts: &Facts) -> (Verdict, String) {
 fn one_that_could_not_be_read_is_unknown_and_the_others_are_judged() {
     let mut facts = host(Vec::new(), Vec::new());
     let unread = Unread { id: "b".repeat(64), name: "db".into(), why: Unknown("timed out".into()) };
-    facts.workload.containers = Err(Unknown("timed out".into()));
-    facts.workload.partial = Some(Partial { read: vec![web()], unread: vec![unread] });
+    Arc::make_mut(&mut facts.workload).containers = Err(Unknown("timed out".into()));
+    Arc::make_mut(&mut facts.workload).partial = Some(Partial { read: vec![web()], unread: vec![unread] });
     let outcomes = run(&Rule::Privileged, &facts);
     let told: Vec<_> = outcomes.iter().map(|one| (one.subject.as_str(), one.verdict, one.actual.as_str())).collect();
     assert_eq!(
@@ -48,7 +50,7 @@ fn one_that_could_not_be_read_is_unknown_and_the_others_are_judged() {
 fn a_list_that_could_not_be_read_and_an_empty_one_are_told_apart() {
     let mut facts = host(Vec::new(), Vec::new());
     assert_eq!(told(&Rule::Memory, &facts).0, Verdict::NotApplicable);
-    facts.workload.containers = Err(Unknown("connection refused".into()));
+    Arc::make_mut(&mut facts.workload).containers = Err(Unknown("connection refused".into()));
     assert_eq!(told(&Rule::Memory, &facts), (Verdict::Unknown, "connection refused".into()));
 }
 
@@ -61,8 +63,8 @@ fn a_process_that_could_not_be_read_is_unknown() {
         assert_eq!((verdict, actual.as_str()), (Verdict::Unknown, "process 7 of container web is gone"), "{rule:?}");
     }
     let mut facts = host(vec![web()], Vec::new());
-    facts.workload.processes = Err(Unknown("only root".into()));
-    facts.workload.execs = Err(Unknown("no answer".into()));
+    Arc::make_mut(&mut facts.workload).processes = Err(Unknown("only root".into()));
+    Arc::make_mut(&mut facts.workload).execs = Err(Unknown("no answer".into()));
     assert_eq!(told(&Rule::Sshd, &facts).0, Verdict::Unknown);
     assert_eq!(told(&Rule::RootExec, &facts).0, Verdict::Unknown);
 }
@@ -76,7 +78,7 @@ fn without_its_map_a_user_says_nothing_where_there_are_namespaces() {
     facts.daemon.info = Err(Unknown("no answer".into()));
     assert_eq!(told(&Rule::User, &facts).0, Verdict::Unknown);
     // Whatever the map says, user 0 of the host is root.
-    facts.workload.processes =
+    Arc::make_mut(&mut facts.workload).processes =
         Ok(Processes { contained: vec![Process { root: None, ..first() }], ..Processes::default() });
     assert_eq!(told(&Rule::User, &facts), (Verdict::Fail, "root".into()));
 }

@@ -48,7 +48,7 @@ fn measure(count: usize) {
     let start = "docker run -d --network none --name c{} busybox:1 sleep 100000";
     host.ok(&format!("seq {count} | xargs -P {STARTED_TOGETHER} -I{{}} {start} >/dev/null"));
     let itself = std::env::current_exe().expect("this program has a path");
-    host.push(itself, "/usr/local/bin/bench");
+    host.push(&itself, "/usr/local/bin/bench");
     if let Ok(folder) = std::env::var("DOCKER_BENCH") {
         let tar = std::process::Command::new("tar").args(["-C", &folder, "-c", "."]).output().expect("tar runs");
         let out = host.sh_with("mkdir -p /opt/dbs && tar -C /opt/dbs -x", &tar.stdout);

@@ -1,0 +1,207 @@
+//! What each failing container gets: the site's value, else one computed from what it has taken so far.
+
+use super::draft::Draft;
+use super::live::{ContainerState, LiveChange, size};
+use crate::audit::{Finding, Verdict};
+use crate::catalog::{ContainerSetting, Edit, Entry};
+use crate::facts::workload::{self, Most, Usage};
+use crate::facts::{Container, Facts, Known};
+use crate::host::Host;
+use crate::policy::{CONFIG, CPU_PERIOD, ContainerValues, Policy};
+
+/// Retries that the benchmark asks for.
+const RETRIES: i64 = 5;
+/// A peak below these counts as these: a container that has just started has not shown what it takes.
+const LEAST_MEMORY_PEAK: u64 = 32 << 20;
+const LEAST_PIDS_PEAK: u64 = 32;
+/// A proposal beyond these would limit nothing.
+const MOST_MEMORY: u64 = 1 << 50;
+const MOST_PIDS: u64 = 1 << 22;
+
+/// What one container would get.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proposal {
+    /// Name of the container.
+    pub name: String,
+    /// Which setting.
+    pub setting: ContainerSetting,
+    /// The change, and where its value comes from; or what keeps it from being made.
+    pub change: Result<(LiveChange, Basis), Obstacle>,
+    /// Why nobody knows what it takes now.
+    pub blind: Option<String>,
+}
+
+/// What keeps a container from being changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Obstacle {
+    /// What is in the way.
+    pub why: String,
+    /// What has to be done first, as a request.
+    pub first: String,
+}
+
+/// Where a value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Basis {
+    /// The site's file.
+    Config,
+    /// The benchmark itself names it.
+    Benchmark,
+    /// Computed; a sentence that says from what.
+    Computed(String),
+}
+
+/// What a check would do to the containers that fail it.
+pub(super) fn proposals(
+    host: &dyn Host,
+    facts: &Facts,
+    policy: &Policy,
+    entry: &Entry,
+    findings: &[&Finding],
+) -> Vec<Proposal> {
+    let settings = entry.remediation.edits.iter().filter_map(|edit| match edit {
+        Edit::Container(setting) => Some(*setting),
+        _ => None,
+    });
+    let (read, _) = facts.workload.each().unwrap_or_default();
+    let fails = |container: &&Container| {
+        findings.iter().any(|f| f.check == entry.id && f.verdict == Verdict::Fail && f.subject_id == container.id)
+    };
+    let failing: Vec<&Container> = read.iter().filter(fails).collect();
+    settings.flat_map(|setting| failing.iter().map(move |one| proposal(host, policy, setting, one))).collect()
+}
+
+fn proposal(host: &dyn Host, policy: &Policy, setting: ContainerSetting, container: &Container) -> Proposal {
+    let usage = || {
+        let (memory, pids) = workload::usage(host, container);
+        if setting == ContainerSetting::Memory { memory } else { pids }
+    };
+    let counted = matches!(setting, ContainerSetting::Memory | ContainerSetting::PidsLimit);
+    let usage = (container.running && counted).then(usage);
+    let after = refused(setting, container).map_or_else(|| value(policy, setting, container, usage.as_ref()), Err);
+    let blind = usage.and_then(Known::err).map(|unknown| unknown.0);
+    let change = after.map(|(after, basis)| {
+        let before = ContainerState::of(setting, container);
+        (LiveChange { name: container.name.clone(), id: container.id.clone(), before, after }, basis)
+    });
+    Proposal { name: container.name.clone(), setting, change, blind }
+}
+
+/// What dockerd refuses, or somebody else would undo at once.
+fn refused(setting: ContainerSetting, container: &Container) -> Option<Obstacle> {
+    if let Some(service) = container.labels.get("com.docker.swarm.service.name") {
+        return Some(Obstacle {
+            why: format!("a task of the service {service}"),
+            first: format!("use `docker service update {service}`"),
+        });
+    }
+    // "Restart policy cannot be updated because AutoRemove is enabled", status 409.
+    let removed = setting == ContainerSetting::RestartPolicy && container.auto_remove;
+    removed.then(|| Obstacle {
+        why: "removed when it ends".into(),
+        first: format!("make {} anew without `--rm`", container.name),
+    })
+}
+
+fn value(
+    policy: &Policy,
+    setting: ContainerSetting,
+    container: &Container,
+    usage: Option<&Known<Usage>>,
+) -> Result<(ContainerState, Basis), Obstacle> {
+    let name = &container.name;
+    let chosen = |of: fn(&ContainerValues) -> Option<i64>| policy.values.containers.value(name, &container.image, of);
+    let (word, given, least, most) = match setting {
+        ContainerSetting::Memory => ("memory", chosen(|values| values.memory), LEAST_MEMORY_PEAK, MOST_MEMORY),
+        ContainerSetting::PidsLimit => ("pids-limit", chosen(|values| values.pids_limit), LEAST_PIDS_PEAK, MOST_PIDS),
+        ContainerSetting::Cpus => ("cpus", chosen(|values| values.cpus), 0, 0),
+        ContainerSetting::RestartPolicy => {
+            let after = ContainerState::RestartPolicy { name: "on-failure".into(), retries: RETRIES };
+            return Ok((after, Basis::Benchmark));
+        }
+    };
+    let usage = usage.and_then(|usage| usage.as_ref().ok());
+    if let Some(given) = given {
+        if usage.is_some_and(|usage| i64::try_from(usage.now).is_ok_and(|now| given < now)) {
+            return Err(Obstacle {
+                why: format!("{} is less than it takes now", state(setting, given).shown()),
+                first: format!("raise `{word}` of {name} under [values.containers] in {CONFIG}"),
+            });
+        }
+        return Ok((state(setting, given), Basis::Config));
+    }
+    // The processor time of the past says nothing about that of the next request.
+    let Some(usage) = usage.filter(|_| most > 0) else {
+        return Err(Obstacle {
+            why: format!("`{word}` has to be chosen"),
+            first: format!("set `{word}` under [values.containers.\"{name}\"] in {CONFIG}"),
+        });
+    };
+    let (peak, times, told) = match usage.most {
+        Most::Peak(peak) => (peak, 2, "twice its peak"),
+        Most::Now(now) => (now, 4, "four times what it takes now"),
+    };
+    // In powers of two, so that the same comes of it a moment later.
+    let round = peak.clamp(least, most).next_power_of_two();
+    let limit = i64::try_from((round * times).min(most)).unwrap_or(i64::MAX);
+    let after = state(setting, limit);
+    let seen = if setting == ContainerSetting::Memory { mebibytes(peak) } else { peak.to_string() };
+    let what = after.what();
+    let sentence = format!("container {name}: {what} {} is at least {told}, {seen}", after.shown());
+    Ok((after, Basis::Computed(sentence)))
+}
+
+fn state(setting: ContainerSetting, value: i64) -> ContainerState {
+    match setting {
+        ContainerSetting::Memory => ContainerState::Memory { limit: value, swap: value },
+        ContainerSetting::Cpus => ContainerState::Cpus { quota: value, period: CPU_PERIOD },
+        ContainerSetting::PidsLimit => ContainerState::PidsLimit { limit: value },
+        ContainerSetting::RestartPolicy => ContainerState::RestartPolicy { name: "on-failure".into(), retries: value },
+    }
+}
+
+/// Bytes to a whole mebibyte, upwards.
+fn mebibytes(bytes: u64) -> String {
+    size(i64::try_from(bytes.div_ceil(1 << 20) << 20).unwrap_or(i64::MAX))
+}
+
+/// Changes the containers that can be changed; the others keep their finding.
+pub(super) fn take_up(facts: &Facts, draft: &mut Draft, check: &str, proposals: Vec<Proposal>) {
+    let (read, _) = facts.workload.each().unwrap_or_default();
+    for (change, basis) in proposals.into_iter().filter_map(|one| one.change.ok()) {
+        let mut notes = Vec::new();
+        if let Basis::Computed(sentence) = basis {
+            notes.push(sentence);
+        }
+        let container = read.iter().find(|container| container.id == change.id);
+        if let Some((project, service)) = container.and_then(|container| container.compose.as_ref()) {
+            notes.push(format!(
+                "container {} is made anew from its compose file (project {project}, service {service}), which undoes \
+                 this: write it there too",
+                change.name
+            ));
+        }
+        draft.update(check, &change, notes);
+    }
+}
+
+impl Proposal {
+    /// What a person has to agree to, in words that stay the same as long as the proposal does.
+    pub(super) fn to_choose(&self) -> Option<String> {
+        match &self.change {
+            Ok((change, Basis::Computed(_))) => Some(format!("{}: {} proposed", self.name, change.after.shown())),
+            Ok((_, Basis::Config | Basis::Benchmark)) => None,
+            Err(Obstacle { why, .. }) => Some(format!("{}: {why}", self.name)),
+        }
+    }
+
+    /// What another restart policy means for a container that comes back by itself today.
+    pub(super) fn stays_down(&self) -> Option<String> {
+        let Ok((change, _)) = &self.change else { return None };
+        let ContainerState::RestartPolicy { name, .. } = &change.before else { return None };
+        Some(match name.as_str() {
+            "on-failure" => format!("{} (given up after {RETRIES} failures)", self.name),
+            _ => format!("{} (down after a boot or a restart of docker, if it ends without an error)", self.name),
+        })
+    }
+}
