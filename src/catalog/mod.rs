@@ -6,6 +6,7 @@ pub mod explain;
 mod load;
 mod rule;
 mod select;
+mod stock_words;
 pub mod validate;
 pub mod words;
 
@@ -17,5 +18,5 @@ pub use entry::{
     Branch, Builtin, Check, Edit, Entry, Expect, Hazard, OBJECTS, Object, Releases, Remediation, Severity, Support,
 };
 pub use load::Catalog;
-pub use rule::ContainerRule;
+pub use rule::{ContainerRule, ImageRule, SwarmRule};
 pub use select::{Selected, Selection, find, resolve, select};

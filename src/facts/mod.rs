@@ -6,12 +6,15 @@ pub mod config_file;
 mod daemon;
 pub mod daemon_json;
 pub mod environment_file;
+pub mod images;
 pub mod keys;
 mod model;
+mod networks;
 mod next_start;
 mod objects;
 mod scope;
 mod settings;
+mod swarm;
 #[cfg(test)]
 pub(crate) mod testing;
 mod units;
@@ -23,12 +26,15 @@ use std::path::{Path, PathBuf};
 use crate::catalog::Object;
 use crate::host::{Host, Query, path};
 
+pub use images::{Detail, Health, Image};
 pub use model::{
     Argument, Audit, AuditRule, Config, Daemon, Facts, FiledRule, Install, Known, Located, Names, Place, Running,
     Scope, Unit, Unknown, Version,
 };
+pub use networks::Network;
 pub use settings::{Origin, Setting, has_option};
-pub use workload::{Container, short};
+pub use swarm::{Cluster, Node};
+pub use workload::{Container, Swarm, short};
 
 /// The units that are looked at.
 const UNITS: &[&str] = &["docker.service", "docker.socket", "containerd.service", "auditd.service"];
@@ -38,6 +44,12 @@ const UNITS: &[&str] = &["docker.service", "docker.socket", "containerd.service"
 pub struct Needs {
     /// Objects to be located.
     pub objects: BTreeSet<Object>,
+    /// What each image holds and how it was built. That it is there is always read.
+    pub images: bool,
+    /// The swarm, if this host is in one: its settings, services and secrets, and its ports here.
+    pub swarm: bool,
+    /// Networks of the swarm.
+    pub networks: bool,
 }
 
 /// Reads a host.
@@ -60,7 +72,12 @@ pub fn gather(host: &dyn Host, needs: &Needs) -> Facts {
         service: &units["docker.service"],
     };
     let workload = workload::gather(host, &seen);
+    let asked = (seen.running && !host.offline()).then_some(&*daemon.socket);
     Facts {
+        read_at: host.now(),
+        images: images::gather(host, asked, needs.images),
+        swarm: swarm::gather(host, asked, &daemon, &workload.swarm, needs.swarm),
+        networks: networks::gather(host, asked, &workload.swarm, needs.networks),
         workload,
         audit: audit_rules::gather(host, scope.initial_pid_namespace && !scope.offline),
         scope,

@@ -183,6 +183,10 @@ pub(crate) fn facts() -> Facts {
         client_version: Ok(Some(version("20.10.24"))),
         names: Names::default(),
         workload: idle(),
+        images: Ok(Vec::new()),
+        swarm: Ok(None),
+        networks: Ok(Vec::new()),
+        read_at: 0,
     }
 }
 

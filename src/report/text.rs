@@ -121,7 +121,10 @@ fn verdict(finding: &Finding) -> String {
         Verdict::Unknown if !finding.source.is_empty() => {
             let _ = write!(text, "{actual} ({})", clean(&finding.source));
         }
-        Verdict::Manual if !expected.is_empty() => text.push_str(&expected),
+        Verdict::Manual if !expected.is_empty() && actual.is_empty() => text.push_str(&expected),
+        Verdict::Manual if !expected.is_empty() => {
+            let _ = write!(text, "{expected}; here: {actual}");
+        }
         Verdict::Unknown | Verdict::Manual | Verdict::Pass | Verdict::NotApplicable => text.push_str(&actual),
     }
     text
