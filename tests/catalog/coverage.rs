@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use libtest_mimic::{Failed, Trial};
 use seaworthy::audit::Verdict;
-use seaworthy::catalog::{Builtin, Catalog, Check, Entry};
+use seaworthy::catalog::{Builtin, Catalog, Check, Entry, ImageRule, SwarmRule};
 use seaworthy::plan::Choice;
 use seaworthy::policy::Policy;
 
@@ -60,7 +60,11 @@ fn wanted(entry: &Entry) -> Vec<&'static [Verdict]> {
         Check::Attest { .. } => vec![PERSON],
         // The network would be needed to say that a version is current.
         Check::Builtin(Builtin::EngineVersion) => vec![PERSON, BAD],
-        Check::Builtin(Builtin::Rootless) => vec![GOOD, PERSON],
+        // What is kept for a reason, and what is a secret, only a person knows.
+        Check::Builtin(Builtin::Rootless | Builtin::ImageSprawl | Builtin::ContainerSprawl)
+        | Check::Image(ImageRule::Secrets)
+        | Check::Swarm(SwarmRule::Secrets) => vec![GOOD, PERSON],
+        Check::Swarm(SwarmRule::UnlockKey | SwarmRule::Ca | SwarmRule::DataPlane) => vec![PERSON],
         _ => vec![GOOD, BAD],
     }
 }

@@ -134,7 +134,7 @@ fn secrets(image: &Image, outcome: Outcome) -> Known<Outcome> {
         outcome
             .verdict(Verdict::Manual)
             .expected(expected)
-            .actual(format!("see whether a secret is in {}", names.join(", ")))
+            .actual(format!("names that may be one: {}", names.join(", ")))
     })
 }
 

@@ -106,7 +106,7 @@ mod tests {
         ]);
         let outcome = containers(&facts);
         let told =
-            "3 containers, 2 of them not running: old (ended 11 days ago), never (created and never run, 1 day ago)";
+            "3 containers, 2 of them not running: old (ended 12 days ago), never (created and never run, 1 day ago)";
         assert_eq!((outcome.verdict, outcome.actual.as_str()), (Verdict::Manual, told));
         facts.workload.containers.as_mut().unwrap().truncate(1);
         assert_eq!(containers(&facts).verdict, Verdict::Pass);

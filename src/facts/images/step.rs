@@ -129,7 +129,7 @@ struct Parts<'t> {
 impl Step {
     /// Reads the line that the builder left, `CreatedBy` of the Engine.
     pub fn read(line: &str) -> Self {
-        let Parts { word, words, .. } = parts(line);
+        let Parts { word, arguments, words } = parts(line);
         let instruction = match word {
             "RUN" => Instruction::Run,
             "ADD" => Instruction::Add,
@@ -140,7 +140,11 @@ impl Step {
         let named = matches!(instruction, Instruction::Run | Instruction::Arg);
         Self {
             instruction,
-            update_alone: if instruction == Instruction::Run { update_alone(&words) } else { None },
+            update_alone: match instruction {
+                Instruction::Run if arguments.is_some() => update_alone(behind_arguments(&words)),
+                Instruction::Run => update_alone(&words),
+                _ => None,
+            },
             target: target(&words).filter(|_| instruction == Instruction::Add).cloned(),
             names: if named { names(&words) } else { Vec::new() },
         }
@@ -210,6 +214,12 @@ fn shell_words(text: &str) -> Vec<String> {
     spaced.split_whitespace().map(str::to_owned).collect()
 }
 
+/// The command behind build arguments, whose values may have blanks: from its shell on.
+fn behind_arguments(words: &[String]) -> &[String] {
+    let mut before = words.iter().take_while(|word| !SEPARATORS.contains(&word.as_str()));
+    before.position(|word| SHELLS.contains(&base(word))).map_or(words, |at| &words[at..])
+}
+
 /// The command that refreshes an index, when none of the step installs anything.
 fn update_alone(words: &[String]) -> Option<String> {
     let mut refreshes = None;
@@ -255,8 +265,10 @@ fn manager(command: &[String]) -> Option<(&'static Manager, &'static str, &[Stri
     }
 }
 
+/// The name of a program that may be given with its folder. An assignment is no program.
 fn base(word: &str) -> &str {
-    word.rsplit('/').next().unwrap_or(word)
+    let name = word.rsplit('/').next().unwrap_or(word);
+    if word.contains('=') { word } else { name }
 }
 
 /// `-c`, `-ec`, `-exc`: the next word of a shell's is a command.
