@@ -1,10 +1,13 @@
 //! Our verdicts beside those of docker-bench-security 1.6.0, recorded on the same machines.
 #![allow(clippy::disallowed_methods, reason = "tests read recorded files")]
 
+#[path = "docker_bench/stock.rs"]
+mod stock;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use seaworthy::audit::{self, Verdict};
+use seaworthy::audit::{self, Finding, Verdict};
 use seaworthy::catalog::{Benchmark, Catalog, Entry};
 use seaworthy::facts;
 use seaworthy::host::RecordedHost;
@@ -21,25 +24,41 @@ fn document(name: &str) -> Value {
     serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// Number to result, of the sections about the host, the daemon and its files, and of content trust.
+/// The sections about the host, the daemon and its files, and content trust.
+fn host_and_daemon(number: &str) -> bool {
+    number.starts_with(['1', '2', '3']) || number == "4.5"
+}
+
+/// Number to result, of those sections.
 fn theirs(log: &str) -> BTreeMap<String, String> {
+    theirs_of(log, host_and_daemon)
+}
+
+/// Number to result.
+fn theirs_of(log: &str, wanted: fn(&str) -> bool) -> BTreeMap<String, String> {
     let log = document(&format!("reports/docker-bench/{log}.log.json"));
     let sections = log["tests"].as_array().expect("sections");
     let results = sections.iter().flat_map(|s| s["results"].as_array().expect("results"));
     let text = |result: &Value, key: &str| result[key].as_str().expect("text").to_owned();
     let all = results.map(|result| (text(result, "id"), text(result, "result")));
-    all.filter(|(id, _)| id.starts_with(['1', '2', '3']) || id == "4.5").collect()
+    all.filter(|(id, _)| wanted(id)).collect()
 }
 
-/// Number to verdict, of every check that has one in the edition that docker-bench implements.
-fn ours(host: &str) -> BTreeMap<String, Verdict> {
+/// Findings of every check that has a number in the edition that docker-bench implements.
+fn findings(host: &str) -> Vec<Finding> {
     let recording = serde_json::from_value(document(&format!("hosts/{host}.json"))).expect("a recording");
     let host = RecordedHost::new(recording);
     let catalog = Catalog::built_in();
     let entries: Vec<&Entry> = catalog.entries().filter(|e| e.number(Benchmark::V1_6_0).is_some()).collect();
     let facts = facts::gather(&host, &audit::needs(&entries));
+    audit::audit(&entries, &facts, &Policy::default())
+}
+
+/// Number to verdict, of those checks.
+fn ours(host: &str) -> BTreeMap<String, Verdict> {
+    let catalog = Catalog::built_in();
     let mut verdicts: BTreeMap<String, Vec<Verdict>> = BTreeMap::new();
-    for finding in audit::audit(&entries, &facts, &Policy::default()) {
+    for finding in findings(host) {
         let number = catalog.get(&finding.check).and_then(|e| e.number(Benchmark::V1_6_0)).expect("selected by number");
         verdicts.entry(number.to_owned()).or_default().push(finding.verdict);
     }
@@ -66,8 +85,14 @@ type Known = (&'static str, &'static str, Verdict, &'static str);
 /// Asserts that we agree on every recorded test but those in `known`, and still differ on these.
 #[track_caller]
 fn compare(log: &str, host: &str, known: &[Known]) {
-    let (theirs, ours) = (theirs(log), ours(host));
+    let theirs = theirs(log);
     assert!(theirs.len() > 60, "{log}: sections are missing");
+    compare_with(&theirs, log, host, known);
+}
+
+#[track_caller]
+fn compare_with(theirs: &BTreeMap<String, String>, log: &str, host: &str, known: &[Known]) {
+    let ours = ours(host);
     let differ: Vec<_> = theirs
         .iter()
         .filter_map(|(number, result)| {
