@@ -24,6 +24,7 @@ mod hosts_plans;
 mod hosts_root;
 mod hosts_running;
 mod hosts_signals;
+mod hosts_stock;
 mod hosts_wild;
 mod machine;
 mod terminal;

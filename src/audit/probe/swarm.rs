@@ -28,6 +28,10 @@ pub(super) fn run(rule: SwarmRule, facts: &Facts) -> Vec<Outcome> {
     match rule {
         SwarmRule::Unused => vec![unused(node)],
         SwarmRule::Listen => vec![listen(node)],
+        SwarmRule::Overlay if node.state != "active" => {
+            // Until it is one of the swarm again it has none of its networks.
+            vec![Outcome::new(HOST, Verdict::Unknown).actual(format!("this node is {}", state(node))).source(INFO)]
+        }
         SwarmRule::Overlay => match &facts.networks {
             Ok(networks) => overlay(networks),
             Err(why) => vec![Outcome::unknown(HOST, why)],
@@ -44,6 +48,9 @@ fn managed(rule: SwarmRule, node: &Node) -> Outcome {
         Some(Ok(cluster)) => cluster,
         Some(Err(why)) => return Outcome::unknown(HOST, why),
         // A locked node is a manager, but says nothing yet.
+        None if node.state == LOCKED && rule == SwarmRule::Autolock => {
+            return Outcome::new(HOST, Verdict::Pass).actual(format!("this node is {}", state(node))).source(INFO);
+        }
         None if node.state != "active" => {
             return Outcome::new(HOST, Verdict::Unknown).actual(format!("this node is {}", state(node))).source(INFO);
         }
@@ -67,10 +74,17 @@ fn managed(rule: SwarmRule, node: &Node) -> Outcome {
     }
 }
 
-/// `locked`, `error: …`
+/// `pending`, `error: …`
 fn state(node: &Node) -> String {
-    if node.error.is_empty() { node.state.clone() } else { format!("{}: {}", node.state, node.error) }
+    match (node.state.as_str(), node.error.as_str()) {
+        (LOCKED, _) => "locked until somebody runs `docker swarm unlock`".into(),
+        (state, "") => state.into(),
+        (state, error) => format!("{state}: {error}"),
+    }
 }
+
+/// The state of a manager that waits for the unlock key.
+const LOCKED: &str = "locked";
 
 fn unused(node: &Node) -> Outcome {
     let outcome = Outcome::new(HOST, Verdict::Manual).expected("swarm mode off, unless it is used").source(INFO);
