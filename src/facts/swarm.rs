@@ -130,7 +130,7 @@ mod tests {
                 "EncryptionConfig": {"AutoLockManagers": true}}}})
     }
 
-    fn read(swarm: Value) -> Known<Option<Node>> {
+    fn read(swarm: &Value) -> Known<Option<Node>> {
         let host = FakeHost::default()
             .file("/proc/500/net/tcp", TCP)
             .file("/proc/500/net/udp", UDP)
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_manager_knows_its_swarm() {
-        let node = read(manager()).unwrap().unwrap();
+        let node = read(&manager()).unwrap().unwrap();
         let open = node.open.unwrap().into_iter().map(|(at, kind)| format!("{at}/{kind}"));
         assert_eq!(open.collect::<Vec<_>>(), ["0.0.0.0:7946/udp", "10.0.0.5:2377/tcp"]);
         let cluster = node.cluster.unwrap().unwrap();
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_worker_knows_itself_only() {
-        let node = read(json!({"LocalNodeState": "active", "ControlAvailable": false})).unwrap().unwrap();
+        let node = read(&json!({"LocalNodeState": "active", "ControlAvailable": false})).unwrap().unwrap();
         assert!(node.cluster.is_none() && node.open.is_ok());
     }
 
@@ -163,7 +163,7 @@ mod tests {
         let mut swarm = manager();
         swarm["Cluster"]["ID"] = json!("");
         swarm["Error"] = json!("rpc error: no leader");
-        let why = read(swarm).unwrap().unwrap().cluster.unwrap().unwrap_err();
+        let why = read(&swarm).unwrap().unwrap().cluster.unwrap().unwrap_err();
         assert_eq!(why.0, "Engine API: rpc error: no leader");
     }
 

@@ -66,7 +66,7 @@ fn command_line(text: &str) -> String {
 fn mask(value: &mut Value, name: &str) {
     match value {
         Value::Object(map) => {
-            map.iter_mut().for_each(|(key, value)| mask(value, if name == "JoinTokens" { name } else { key }))
+            map.iter_mut().for_each(|(key, value)| mask(value, if name == "JoinTokens" { name } else { key }));
         }
         Value::Array(all) if name == "Env" => {
             for entry in all.iter_mut() {

@@ -57,14 +57,15 @@ fn wanted(entry: &Entry) -> Vec<&'static [Verdict]> {
     const BAD: &[Verdict] = &[Verdict::Fail];
     const PERSON: &[Verdict] = &[Verdict::Manual];
     match &entry.check {
-        Check::Attest { .. } => vec![PERSON],
+        Check::Attest { .. } | Check::Swarm(SwarmRule::UnlockKey | SwarmRule::Ca | SwarmRule::DataPlane) => {
+            vec![PERSON]
+        }
         // The network would be needed to say that a version is current.
         Check::Builtin(Builtin::EngineVersion) => vec![PERSON, BAD],
         // What is kept for a reason, and what is a secret, only a person knows.
         Check::Builtin(Builtin::Rootless | Builtin::ImageSprawl | Builtin::ContainerSprawl)
         | Check::Image(ImageRule::Secrets)
         | Check::Swarm(SwarmRule::Secrets) => vec![GOOD, PERSON],
-        Check::Swarm(SwarmRule::UnlockKey | SwarmRule::Ca | SwarmRule::DataPlane) => vec![PERSON],
         _ => vec![GOOD, BAD],
     }
 }

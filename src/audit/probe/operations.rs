@@ -31,14 +31,10 @@ pub(super) fn images(facts: &Facts) -> Outcome {
         return outcome.actual(format!("{}, each in use", counted(images.len(), "image")));
     }
     let names: Vec<&str> = unused.iter().filter(|image| !image.dangling()).map(|image| image.name()).collect();
-    let mut actual = format!("{}, {} used by no container", counted(images.len(), "image"), unused.len());
-    if dangling > 0 {
-        actual.push_str(&format!(", {dangling} of these without a name"));
-    }
-    if !names.is_empty() {
-        actual.push_str(&format!(": {}", listed(&names)));
-    }
-    outcome.verdict(Verdict::Manual).actual(actual)
+    let dangling = if dangling > 0 { format!(", {dangling} of these without a name") } else { String::new() };
+    let names = if names.is_empty() { String::new() } else { format!(": {}", listed(&names)) };
+    let counts = format!("{}, {} used by no container", counted(images.len(), "image"), unused.len());
+    outcome.verdict(Verdict::Manual).actual(format!("{counts}{dangling}{names}"))
 }
 
 /// Containers that do not run, and since when.

@@ -36,41 +36,33 @@ pub(super) fn run(rule: SwarmRule, facts: &Facts) -> Vec<Outcome> {
             Ok(networks) => overlay(networks),
             Err(why) => vec![Outcome::unknown(HOST, why)],
         },
-        _ => vec![managed(rule, node)],
+        // Only a swarm with autolock locks its managers.
+        SwarmRule::Autolock if node.state == LOCKED => {
+            vec![Outcome::new(HOST, Verdict::Pass).actual(format!("this node is {}", state(node))).source(INFO)]
+        }
+        SwarmRule::Managers => vec![managed(node, managers)],
+        SwarmRule::Secrets => vec![managed(node, secrets)],
+        SwarmRule::Autolock => vec![managed(node, autolock)],
+        SwarmRule::UnlockKey => vec![managed(node, unlock_key)],
+        SwarmRule::CertExpiry => vec![managed(node, cert_expiry)],
+        SwarmRule::Ca => vec![managed(node, ca)],
+        SwarmRule::DataPlane => vec![managed(node, data_plane)],
     }
 }
 
 const INFO: &str = "API /info Swarm";
 
-/// What only a manager can tell.
-fn managed(rule: SwarmRule, node: &Node) -> Outcome {
-    let cluster = match &node.cluster {
-        Some(Ok(cluster)) => cluster,
-        Some(Err(why)) => return Outcome::unknown(HOST, why),
+/// Judges what only a manager can tell.
+fn managed(node: &Node, judge: fn(&Cluster, Outcome) -> Outcome) -> Outcome {
+    match &node.cluster {
+        Some(Ok(cluster)) => judge(cluster, Outcome::new(HOST, Verdict::Pass)),
+        Some(Err(why)) => Outcome::unknown(HOST, why),
         // A locked node is a manager, but says nothing yet.
-        None if node.state == LOCKED && rule == SwarmRule::Autolock => {
-            return Outcome::new(HOST, Verdict::Pass).actual(format!("this node is {}", state(node))).source(INFO);
-        }
         None if node.state != "active" => {
-            return Outcome::new(HOST, Verdict::Unknown).actual(format!("this node is {}", state(node))).source(INFO);
+            Outcome::new(HOST, Verdict::Unknown).actual(format!("this node is {}", state(node))).source(INFO)
         }
-        None => {
-            let why = "this node is no manager, and only managers can tell: look there";
-            return Outcome::not_applicable(HOST, why).source(INFO);
-        }
-    };
-    let outcome = Outcome::new(HOST, Verdict::Pass);
-    match rule {
-        SwarmRule::Managers => managers(cluster, outcome),
-        SwarmRule::Secrets => secrets(cluster, outcome),
-        SwarmRule::Autolock => autolock(cluster, outcome),
-        SwarmRule::UnlockKey => unlock_key(cluster, outcome),
-        SwarmRule::CertExpiry => cert_expiry(cluster, outcome),
-        SwarmRule::Ca => ca(cluster, outcome),
-        // The others are judged before.
-        SwarmRule::DataPlane | SwarmRule::Unused | SwarmRule::Listen | SwarmRule::Overlay => {
-            data_plane(cluster, outcome)
-        }
+        None => Outcome::not_applicable(HOST, "this node is no manager, and only managers can tell: look there")
+            .source(INFO),
     }
 }
 

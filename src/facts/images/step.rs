@@ -40,7 +40,7 @@ pub struct Step {
 
 const MASK: &str = "********";
 
-/// Instructions whose text BuildKit writes as in the Dockerfile.
+/// Instructions whose text `BuildKit` writes as in the Dockerfile.
 const INSTRUCTIONS: &[&str] = &[
     "RUN",
     "ADD",
