@@ -94,14 +94,18 @@ fn fill(host: &dyn Host, socket: &Path, images: &mut [Image]) {
     let mut replies = host.engine(socket, &paths).into_iter().zip(&paths).map(|(reply, path)| known(path, Some(reply)));
     let lost = || Err(Unknown("Engine API: gave no answer".into()));
     for image in images {
-        image.detail = replies.next().unwrap_or_else(lost).map(|value| Detail::read(&value));
+        image.detail = replies.next().unwrap_or_else(lost).and_then(|value| Detail::read(&value));
         image.history = replies.next().unwrap_or_else(lost).map(|value| steps(&value));
     }
 }
 
 impl Detail {
-    fn read(value: &Value) -> Self {
+    /// An image that is here for other platforms only has no configuration here.
+    fn read(value: &Value) -> Known<Self> {
         let config = &value["Config"];
+        if !config.is_object() {
+            return Err(Unknown("Engine API: the image's inspection has no Config".into()));
+        }
         let test = texts(&config["Healthcheck"]["Test"]);
         let health = match test.first().map(String::as_str) {
             None | Some("") => Health::Missing,
@@ -112,7 +116,7 @@ impl Detail {
             let (name, value) = entry.split_once('=')?;
             (!value.is_empty()).then(|| name.to_owned())
         });
-        Self { health, env: names.collect() }
+        Ok(Self { health, env: names.collect() })
     }
 }
 
@@ -157,6 +161,7 @@ mod tests {
                 json!({"Config": {"Healthcheck": {"Test": ["NONE"]}, "Env": ["A_TOKEN=hunter2", "EMPTY=", "odd"]}}),
             )
             .api("/images/sha256:aa/history", json!([{"CreatedBy": "COPY x /x # buildkit"}, {"CreatedBy": ""}]))
+            .api("/images/sha256:cc/json", json!({"Config": null}))
             .api("/images/sha256:bb/json", json!({"Config": {"Healthcheck": {"Test": ["CMD", "true"]}}}))
     }
 
@@ -177,7 +182,9 @@ mod tests {
     fn one_answer_that_does_not_come_loses_no_other() {
         let images = gather(&host(), Some("/run/docker.sock".as_ref()), true).unwrap();
         assert!(images[0].detail.is_ok() && images[0].history.is_err());
-        assert!(images[1].detail.is_err() && images[2].history.is_ok());
+        // It is there, and says nothing about a health check: not that there is none.
+        assert!(images[1].detail.as_ref().is_err_and(|why| why.0.contains("no Config")));
+        assert!(images[1].history.is_err() && images[2].history.is_ok());
     }
 
     #[test]
