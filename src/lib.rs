@@ -19,6 +19,7 @@ pub mod mode;
 pub mod plan;
 pub mod policy;
 pub mod report;
+pub mod secret;
 pub mod text;
 pub mod time;
 pub mod ui;

@@ -8,7 +8,7 @@ mod subject;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::catalog::{Builtin, Check, Edit, Entry, Object};
+use crate::catalog::{Builtin, Check, Edit, Entry, Object, SwarmRule};
 use crate::facts::{Facts, Needs};
 use crate::policy::Policy;
 
@@ -24,7 +24,13 @@ pub fn is_attested(finding: &Finding) -> bool {
 
 /// What these checks and their remediations look at.
 pub fn needs(entries: &[&Entry]) -> Needs {
-    Needs { objects: objects(entries) }
+    let any = |wanted: fn(&Check) -> bool| entries.iter().any(|entry| wanted(&entry.check));
+    Needs {
+        objects: objects(entries),
+        images: any(|check| matches!(check, Check::Image(_))),
+        swarm: any(|check| matches!(check, Check::Swarm(_))),
+        networks: any(|check| matches!(check, Check::Swarm(SwarmRule::Overlay))),
+    }
 }
 
 fn objects(entries: &[&Entry]) -> BTreeSet<Object> {
@@ -50,6 +56,8 @@ fn objects(entries: &[&Entry]) -> BTreeSet<Object> {
             | Check::Environment { .. }
             | Check::Attest { .. }
             | Check::Container(_)
+            | Check::Image(_)
+            | Check::Swarm(_)
             | Check::Builtin(_) => {}
         }
         for edit in &entry.remediation.edits {

@@ -5,25 +5,29 @@ use std::collections::BTreeMap;
 use wildmatch::WildMatch;
 
 use super::probe::Outcome;
-use crate::facts::{Container, Facts, short};
+use crate::facts::{Container, Facts, Image, short};
 
 /// Patterns, and what they are matched with besides the subject itself.
 pub(super) struct Subjects<'a> {
     patterns: Vec<WildMatch>,
     containers: BTreeMap<&'a str, &'a Container>,
+    images: BTreeMap<&'a str, &'a Image>,
 }
 
 impl<'a> Subjects<'a> {
     pub(super) fn new(patterns: &[String], facts: &'a Facts) -> Self {
         let containers = facts.workload.each().map(|(read, _)| read).unwrap_or_default();
+        let images = facts.images.as_deref().unwrap_or_default();
         Self {
             patterns: patterns.iter().map(|pattern| WildMatch::new(pattern)).collect(),
             containers: containers.iter().map(|container| (container.id.as_str(), container)).collect(),
+            images: images.iter().map(|image| (image.id.as_str(), image)).collect(),
         }
     }
 
     /// Whether a pattern matches the subject: as `KIND:NAME`, by name or id; a container also by its image and its
-    /// labels (`KEY` or `KEY=VALUE`). Without patterns every subject is wanted.
+    /// labels (`KEY` or `KEY=VALUE`), an image also by its other tags, its digests and its labels. Without patterns
+    /// every subject is wanted.
     pub(super) fn wanted(&self, outcome: &Outcome) -> bool {
         if self.patterns.is_empty() {
             return true;
@@ -32,12 +36,24 @@ impl<'a> Subjects<'a> {
         let (kind, name) = subject.split_once(':').unwrap_or(("", subject));
         let id = outcome.subject_id.as_deref().unwrap_or(name);
         let named = self.matches(subject) || self.matches(name) || self.matches(id) || self.matches(short(id));
-        named || kind == "container" && self.containers.get(id).is_some_and(|container| self.of(container))
+        named
+            || match kind {
+                "container" => self.containers.get(id).is_some_and(|one| self.of_container(one)),
+                "image" => self.images.get(id).is_some_and(|one| self.of_image(one)),
+                _ => false,
+            }
     }
 
-    fn of(&self, container: &Container) -> bool {
-        let label = |(key, value): (&String, &String)| self.matches(key) || self.matches(&format!("{key}={value}"));
-        self.matches(&container.image) || container.labels.iter().any(label)
+    fn of_container(&self, container: &Container) -> bool {
+        self.matches(&container.image) || self.has_label(&container.labels)
+    }
+
+    fn of_image(&self, image: &Image) -> bool {
+        image.tags.iter().chain(&image.digests).any(|name| self.matches(name)) || self.has_label(&image.labels)
+    }
+
+    fn has_label(&self, labels: &BTreeMap<String, String>) -> bool {
+        labels.iter().any(|(key, value)| self.matches(key) || self.matches(&format!("{key}={value}")))
     }
 
     fn matches(&self, text: &str) -> bool {
@@ -68,5 +84,29 @@ mod tests {
             assert!(!wanted(pattern), "{pattern}");
         }
         assert!(Subjects::new(&[], &facts).wanted(&outcome));
+    }
+    #[test]
+    fn an_image_goes_by_tag_digest_id_and_label() {
+        let mut facts = testing::facts();
+        let id = "sha256:0123456789abcdef".to_owned();
+        let unread = || crate::facts::Unknown("?".into());
+        facts.images = Ok(vec![Image {
+            id: id.clone(),
+            tags: vec!["web:1".into(), "registry.example/web:1".into()],
+            digests: vec!["web@sha256:77".into()],
+            labels: [("tier".to_owned(), "front".to_owned())].into(),
+            detail: Err(unread()),
+            history: Err(unread()),
+        }]);
+        let outcome = Outcome::new("image:web:1", Verdict::Fail).id(id.clone());
+        let wanted = |pattern: &str| Subjects::new(&[pattern.to_owned()], &facts).wanted(&outcome);
+        for pattern in
+            ["web:1", "image:*", "0123456789ab", "sha256:0123*", "registry.example/*", "*@sha256:77", "tier=front"]
+        {
+            assert!(wanted(pattern), "{pattern}");
+        }
+        for pattern in ["web", "container:*", "tier=back", "web:2"] {
+            assert!(!wanted(pattern), "{pattern}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::rule::{ContainerRule, ContainerSetting};
+use super::rule::{ContainerRule, ContainerSetting, ImageRule, SwarmRule};
 
 /// One check of the catalogue.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -220,9 +220,16 @@ pub enum Check {
     Attest {
         /// What to look at.
         look_at: String,
+        /// It is about images: those that containers use are named, and without an image it does not apply.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        images: bool,
     },
     /// Something that holds for each container.
     Container(ContainerRule),
+    /// Something that holds for each image.
+    Image(ImageRule),
+    /// Something that holds for the swarm, if there is one.
+    Swarm(SwarmRule),
     /// A probe that is its own, by name.
     Builtin(Builtin),
 }
@@ -247,6 +254,10 @@ pub enum Builtin {
     StorageDevicemapper,
     /// TCP listeners of the daemon demand client certificates.
     TlsListener,
+    /// Images that no container uses.
+    ImageSprawl,
+    /// Containers that do not run.
+    ContainerSprawl,
     /// Containers run in a user namespace.
     UserNamespaces,
     /// Container logs leave the host.

@@ -7,6 +7,7 @@ mod load;
 mod rule;
 mod rule_words;
 mod select;
+mod stock_words;
 pub mod validate;
 pub mod words;
 
@@ -18,5 +19,5 @@ pub use entry::{
     Branch, Builtin, Check, Edit, Entry, Expect, Hazard, OBJECTS, Object, Releases, Remediation, Severity, Support,
 };
 pub use load::Catalog;
-pub use rule::{Capability, ContainerRule, ContainerSetting, Namespace, Stopped};
+pub use rule::{Capability, ContainerRule, ContainerSetting, ImageRule, Namespace, Stopped, SwarmRule};
 pub use select::{Selected, Selection, find, resolve, select};

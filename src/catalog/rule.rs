@@ -181,3 +181,43 @@ pub enum ContainerSetting {
     /// Whether and how often it is started again.
     RestartPolicy,
 }
+
+/// What is looked at in each image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum ImageRule {
+    /// It has a health check.
+    Healthcheck,
+    /// No build step refreshes the package index without installing from it.
+    UpdateAlone,
+    /// Files came in by COPY.
+    Add,
+    /// No variable and no build argument has a name that means a secret.
+    Secrets,
+}
+
+/// What is looked at in the swarm, from this node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum SwarmRule {
+    /// Swarm mode is off, or the swarm is used.
+    Unused,
+    /// An odd number of managers, seven at the most.
+    Managers,
+    /// Ports of the swarm are open on one address only.
+    Listen,
+    /// Traffic of overlay networks between nodes is encrypted.
+    Overlay,
+    /// Secrets are kept as secrets of the swarm.
+    Secrets,
+    /// Managers are locked after a restart.
+    Autolock,
+    /// The unlock key is changed now and then.
+    UnlockKey,
+    /// Certificates of nodes are short-lived.
+    CertExpiry,
+    /// The root certificate is changed now and then.
+    Ca,
+    /// Traffic of containers does not share an interface with that of the managers.
+    DataPlane,
+}

@@ -201,6 +201,8 @@ fn decision(entry: &Entry, faults: &mut Faults) {
         | Check::Environment { .. }
         | Check::Attest { .. }
         | Check::Container(_)
+        | Check::Image(_)
+        | Check::Swarm(_)
         | Check::Builtin(_) => {}
     }
     let wants_releases = matches!(entry.check, Check::Builtin(Builtin::EngineVersion));

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::entry::{Branch, Builtin, Check, Edit, Entry, Expect, Hazard, Object, Support};
 use super::rule::ContainerSetting;
 use super::rule_words::{holds, stopped};
+use super::stock_words::{image_words, swarm_words};
 
 /// How the verdict is decided, in one or two sentences.
 #[must_use]
@@ -44,8 +45,20 @@ pub fn decision(entry: &Entry) -> String {
                 "`/etc/environment` sets {name} to `{value}`. It is read at a login, so the sessions that are open say nothing."
             )
         }
-        Check::Attest { look_at } => format!("By a person, who looks at {look_at}. The verdict is always `manual`."),
+        Check::Attest { look_at, images: false } => {
+            format!("By a person, who looks at {look_at}. The verdict is always `manual`.")
+        }
+        Check::Attest { look_at, images: true } => format!(
+            "By a person, who looks at {look_at}. The verdict is `manual` and names the images that containers use. \
+             Where there is no image the check does not apply."
+        ),
         Check::Container(rule) => format!("Each container {}. {}", holds(rule), stopped(rule)),
+        Check::Image(rule) => format!(
+            "{} Images that have a name or that a container uses are judged, each for itself; others are leftovers of \
+             builds.",
+            image_words(*rule)
+        ),
+        Check::Swarm(rule) => swarm_words(*rule).to_owned(),
         Check::Builtin(builtin) => builtin_decision(*builtin, entry),
     }
 }
@@ -76,6 +89,13 @@ fn builtin_decision(builtin: Builtin, entry: &Entry) -> String {
         Builtin::StorageDevicemapper => "The engine's storage driver is not devicemapper.",
         Builtin::TlsListener => {
             "The daemon's process listens on no TCP address, or `tlsverify` is in force and its three files exist."
+        }
+        Builtin::ImageSprawl => {
+            "Each image is used by a container, running or not. Otherwise the verdict is `manual`, with the counts: \
+             what is kept for later only a person knows."
+        }
+        Builtin::ContainerSprawl => {
+            "Each container runs. Otherwise the verdict is `manual`, and says since when each one does not."
         }
         Builtin::UserNamespaces => "The engine says that it remaps user namespaces, or that it is rootless.",
         Builtin::CentralLogging => "The engine's log driver sends logs away from this host, and its address is set.",

@@ -6,12 +6,15 @@ pub mod config_file;
 mod daemon;
 pub mod daemon_json;
 pub mod environment_file;
+pub mod images;
 pub mod keys;
 mod model;
+mod networks;
 mod next_start;
 mod objects;
 mod scope;
 mod settings;
+mod swarm;
 #[cfg(test)]
 pub(crate) mod testing;
 mod units;
@@ -24,12 +27,15 @@ use std::sync::Arc;
 use crate::catalog::Object;
 use crate::host::{Host, Query, path};
 
+pub use images::{Detail, Health, Image};
 pub use model::{
     Argument, Audit, AuditRule, Config, Daemon, Facts, FiledRule, Install, Known, Located, Names, Other, Place,
     Running, Scope, Unit, Unknown, Version,
 };
+pub use networks::Network;
 pub use settings::{Origin, Setting, has_option};
-pub use workload::{Container, short};
+pub use swarm::{Cluster, Node};
+pub use workload::{Container, Swarm, short};
 
 /// The units that are looked at.
 const UNITS: &[&str] = &["docker.service", "docker.socket", "containerd.service", "auditd.service"];
@@ -39,6 +45,12 @@ const UNITS: &[&str] = &["docker.service", "docker.socket", "containerd.service"
 pub struct Needs {
     /// Objects to be located.
     pub objects: BTreeSet<Object>,
+    /// What each image holds and how it was built. That it is there is always read.
+    pub images: bool,
+    /// The swarm, if this host is in one: its settings, services and secrets, and its ports here.
+    pub swarm: bool,
+    /// Networks of the swarm.
+    pub networks: bool,
 }
 
 /// Reads a host.
@@ -70,7 +82,14 @@ fn gather_with(host: &dyn Host, needs: &Needs, now: Option<&Facts>) -> Facts {
         service: &units["docker.service"],
     };
     let workload = now.map_or_else(|| Arc::new(workload::gather(host, &seen)), |now| Arc::clone(&now.workload));
+    let asked = (seen.running && !host.offline()).then_some(&*daemon.socket);
     Facts {
+        read_at: host.now(),
+        images: now.map_or_else(|| images::gather(host, asked, needs.images), |now| now.images.clone()),
+        swarm: now
+            .map_or_else(|| swarm::gather(host, asked, &daemon, &workload.swarm, needs.swarm), |now| now.swarm.clone()),
+        networks: now
+            .map_or_else(|| networks::gather(host, asked, &workload.swarm, needs.networks), |now| now.networks.clone()),
         workload,
         audit: audit_rules::gather(host, scope.initial_pid_namespace && !scope.offline),
         scope,

@@ -6,6 +6,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::images::Image;
+use super::networks::Network;
+use super::swarm::Node;
 use super::workload::Workload;
 use crate::catalog::Object;
 use crate::host::Stat;
@@ -48,6 +51,14 @@ pub struct Facts {
     pub names: Names,
     /// What lives here: containers, images, volumes, processes.
     pub workload: Arc<Workload>,
+    /// Images, or why they are not known.
+    pub images: Known<Vec<Image>>,
+    /// This node of the swarm; `None`: it is in none.
+    pub swarm: Known<Option<Node>>,
+    /// Networks that the swarm has on this node, by name. Empty outside a swarm.
+    pub networks: Known<Vec<Network>>,
+    /// When the host was read, seconds since the epoch.
+    pub read_at: i64,
 }
 
 /// Names of numeric owners.

@@ -185,6 +185,10 @@ pub(crate) fn facts() -> Facts {
         client_version: Ok(Some(version("20.10.24"))),
         names: Names::default(),
         workload: Arc::new(idle()),
+        images: Ok(Vec::new()),
+        swarm: Ok(None),
+        networks: Ok(Vec::new()),
+        read_at: 0,
     }
 }
 

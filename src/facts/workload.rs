@@ -18,6 +18,8 @@ use serde_json::Value;
 
 pub use confinement::{Confinement, Mount, UNLIMITED_MEMORY};
 pub use container::{Container, Namespaces, Port, Return, short};
+pub(super) use container::{labels, text, texts};
+pub(super) use engine::known;
 pub use processes::{Login, Process, Processes, Proxy, Work, own_container};
 pub use usage::{Most, Usage, usage};
 

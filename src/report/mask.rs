@@ -2,17 +2,22 @@
 
 use serde_json::Value;
 
+use crate::facts::images;
 use crate::host::Recording;
 use crate::plan::diff;
 
 const MASK: &str = "********";
 /// Commands of containers and images: no check reads them, and people write secrets into them.
 const COMMANDS: &[&str] = &["Cmd", "Args", "Command", "OnBuild"];
+/// What the tokens of a swarm begin with.
+const JOIN_TOKEN: &str = "SWMTKN-";
+/// Names in a swarm's answers whose values make whoever knows them a node or its root.
+const JOINS: &[&str] = &["JoinToken", "JoinTokens", "UnlockKey", "SigningCAKey"];
 /// The words of a docker client's command line that tell a build from other work.
 const BUILD_WORDS: &[&str] = &["build", "bake", "--build", "run", "exec", "create"];
 
-/// Values of environment variables, credentials in addresses, commands, and what a file holds under a name that means
-/// a secret.
+/// Values of environment variables and build arguments, credentials in addresses, commands, what lets a node join a
+/// swarm, and what a file holds under a name that means a secret.
 pub fn recording(mut recording: Recording) -> Recording {
     for (path, node) in &mut recording.files {
         if let Some(text) = &mut node.content {
@@ -60,10 +65,14 @@ fn command_line(text: &str) -> String {
 
 fn mask(value: &mut Value, name: &str) {
     match value {
-        Value::Object(map) => map.iter_mut().for_each(|(key, value)| mask(value, key)),
+        Value::Object(map) => {
+            map.iter_mut().for_each(|(key, value)| mask(value, if name == "JoinTokens" { name } else { key }));
+        }
         Value::Array(all) if name == "Env" => {
             for entry in all.iter_mut() {
-                if let Some((key, _)) = entry.as_str().and_then(|text| text.split_once('=')) {
+                let named = entry.as_str().and_then(|text| text.split_once('='));
+                // That there is nothing is no secret, and counts.
+                if let Some((key, _)) = named.filter(|(_, value)| !value.is_empty()) {
                     *entry = Value::String(format!("{key}={MASK}"));
                 }
             }
@@ -77,6 +86,8 @@ fn mask(value: &mut Value, name: &str) {
                 mask(entry, named.unwrap_or(name));
             }
         }
+        Value::String(text) if name == "CreatedBy" => *text = images::masked(text),
+        Value::String(text) if text.contains(JOIN_TOKEN) || JOINS.contains(&name) => MASK.clone_into(text),
         Value::String(text) if COMMANDS.contains(&name) && !text.is_empty() => MASK.clone_into(text),
         Value::String(text) if diff::is_secret_value(name, text) => MASK.clone_into(text),
         Value::String(text) => *text = diff::masked(text),
@@ -109,6 +120,24 @@ mod tests {
             assert!(text.contains(kept), "{kept}: {text}");
         }
         assert!(!file("/var/lib/docker/containers/ab/config.v2.json", &whole).contains("hunter2"));
+    }
+
+    #[test]
+    fn nothing_of_an_image_or_a_swarm_tells_a_secret() {
+        let mut value = json!([
+            {"CreatedBy": "|1 TOKEN=hunter2 /bin/sh -c apt-get update && login hunter2", "Comment": "token: hunter2"},
+            {"Config": {"Env": ["PASSWORD=hunter2", "EMPTY="], "Cmd": ["hunter2"]}, "RepoTags": ["web:1"]},
+            {"JoinTokens": {"Worker": "SWMTKN-1-hunter2", "Manager": "hunter2"}, "ID": "abc", "UnlockKey": "SWMKEY-1-hunter2",
+                "Spec": {"CAConfig": {"SigningCAKey": "hunter2", "NodeCertExpiry": 7}}},
+            {"Spec": {"Name": "db_password", "TaskTemplate": {"ContainerSpec": {"Env": ["A=hunter2"], "Args": ["hunter2"]}}}},
+            {"note": "docker swarm join --token SWMTKN-1-hunter2"},
+        ]);
+        mask(&mut value, "");
+        let text = value.to_string();
+        assert!(!text.contains("hunter2"), "{text}");
+        for kept in ["TOKEN=", "apt-get update", "EMPTY=\"", "web:1", "abc", "NodeCertExpiry\":7", "db_password"] {
+            assert!(text.contains(kept), "{kept}: {text}");
+        }
     }
 
     #[test]

@@ -145,7 +145,7 @@ fn verdict(finding: &Finding) -> String {
         }
         Verdict::Manual if is_attested(finding) => text.push_str(&expected),
         Verdict::Manual if !expected.is_empty() => {
-            let _ = write!(text, "{actual}; expected {expected}");
+            let _ = write!(text, "{expected}; here: {actual}");
         }
         Verdict::Unknown | Verdict::Manual | Verdict::Pass | Verdict::NotApplicable => text.push_str(&actual),
     }

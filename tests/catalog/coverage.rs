@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use libtest_mimic::{Failed, Trial};
 use seaworthy::audit::Verdict;
-use seaworthy::catalog::{Builtin, Catalog, Check, ContainerRule, Entry};
+use seaworthy::catalog::{Builtin, Catalog, Check, ContainerRule, Entry, ImageRule, SwarmRule};
 use seaworthy::plan::Choice;
 use seaworthy::policy::Policy;
 
@@ -58,12 +58,16 @@ fn wanted(entry: &Entry) -> Vec<&'static [Verdict]> {
     const PERSON: &[Verdict] = &[Verdict::Manual];
     match &entry.check {
         // Nobody but a person says what is old.
-        Check::Attest { .. } | Check::Container(ContainerRule::ImageAge) => vec![PERSON],
+        Check::Attest { .. }
+        | Check::Container(ContainerRule::ImageAge)
+        | Check::Swarm(SwarmRule::UnlockKey | SwarmRule::Ca | SwarmRule::DataPlane) => vec![PERSON],
         // The network would be needed to say that a version is current.
         Check::Builtin(Builtin::EngineVersion) => vec![PERSON, BAD],
-        // Nor whether a port is needed, or the daemon's limits fit.
-        Check::Builtin(Builtin::Rootless)
-        | Check::Container(ContainerRule::PublishedPorts | ContainerRule::Ulimits) => vec![GOOD, PERSON],
+        // Nor whether a port is needed, the daemon's limits fit, what is kept for a reason, and what is a secret.
+        Check::Builtin(Builtin::Rootless | Builtin::ImageSprawl | Builtin::ContainerSprawl)
+        | Check::Container(ContainerRule::PublishedPorts | ContainerRule::Ulimits)
+        | Check::Image(ImageRule::Secrets)
+        | Check::Swarm(SwarmRule::Secrets) => vec![GOOD, PERSON],
         _ => vec![GOOD, BAD],
     }
 }

@@ -26,6 +26,7 @@ mod hosts_plans;
 mod hosts_root;
 mod hosts_running;
 mod hosts_signals;
+mod hosts_stock;
 mod hosts_wild;
 mod machine;
 mod terminal;

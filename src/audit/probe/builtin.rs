@@ -8,7 +8,7 @@ use crate::catalog::{Builtin, Entry, Expect, Object, Releases};
 use crate::facts::{Config, Facts, Located, has_option};
 use crate::policy::Policy;
 
-use super::{DAEMON, Outcome, audit_service, daemon_setting, registries, tls_listener};
+use super::{DAEMON, Outcome, audit_service, daemon_setting, operations, registries, tls_listener};
 
 /// Runs a probe by name.
 pub(super) fn run(which: Builtin, entry: &Entry, facts: &Facts, policy: &Policy) -> Vec<Outcome> {
@@ -21,6 +21,8 @@ pub(super) fn run(which: Builtin, entry: &Entry, facts: &Facts, policy: &Policy)
         Builtin::StorageAufs => storage_driver(facts, "aufs"),
         Builtin::StorageDevicemapper => storage_driver(facts, "devicemapper"),
         Builtin::TlsListener => tls_listener::run(facts),
+        Builtin::ImageSprawl => operations::images(facts),
+        Builtin::ContainerSprawl => operations::containers(facts),
         Builtin::UserNamespaces => daemon_setting::run(facts, "userns-remap", &Expect::NonEmpty),
         Builtin::CentralLogging => central_logging(facts),
         Builtin::DaemonConfig => daemon_config(facts),

@@ -7,7 +7,10 @@ mod container;
 mod daemon_setting;
 mod environment;
 mod file_access;
+mod image;
+mod operations;
 mod registries;
+mod swarm;
 mod tls_listener;
 
 use crate::catalog::{Check, Entry, Severity};
@@ -121,10 +124,13 @@ pub(super) fn run(entry: &Entry, facts: &Facts, policy: &Policy) -> Vec<Outcome>
             file_access::run(facts, object, &wanted)
         }
         Check::Environment { name, value } => vec![environment::run(facts, name, value)],
-        Check::Attest { look_at } => {
+        Check::Attest { look_at, images: false } => {
             vec![Outcome::new("host:this", Verdict::Manual).expected(look_at.clone()).actual(A_PERSON_LOOKS)]
         }
+        Check::Attest { look_at, images: true } => vec![image::attest(look_at, facts)],
         Check::Container(rule) => container::run(rule, facts),
+        Check::Image(rule) => image::run(*rule, facts),
+        Check::Swarm(rule) => swarm::run(*rule, facts),
         Check::Builtin(which) => builtin::run(*which, entry, facts, policy),
     }
 }

@@ -59,6 +59,8 @@ pub struct Container {
     pub healthcheck: Vec<String>,
     /// When it was created, RFC 3339.
     pub created: String,
+    /// When its process ended last, RFC 3339; before the year 2 when it never ran.
+    pub finished: String,
     /// `--security-opt`.
     pub security_opts: Vec<String>,
     /// What it was given and what it was denied.
@@ -147,6 +149,7 @@ impl Container {
             execs: texts(&value["ExecIDs"]),
             healthcheck: healthcheck(config),
             created: text(&value["Created"]),
+            finished: text(&state["FinishedAt"]),
             security_opts: texts(&host["SecurityOpt"]),
             confinement: Confinement::read(value),
             id,
@@ -193,11 +196,11 @@ pub fn short(id: &str) -> &str {
     id.get(..12).unwrap_or(id)
 }
 
-pub(super) fn text(value: &Value) -> String {
+pub(in crate::facts) fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-pub(super) fn texts(value: &Value) -> Vec<String> {
+pub(in crate::facts) fn texts(value: &Value) -> Vec<String> {
     value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
@@ -256,7 +259,7 @@ fn devices(host: &Value) -> Vec<String> {
     found
 }
 
-fn labels(value: &Value) -> BTreeMap<String, String> {
+pub(in crate::facts) fn labels(value: &Value) -> BTreeMap<String, String> {
     value.as_object().into_iter().flatten().map(|(key, value)| (key.clone(), text(value))).collect()
 }
 

@@ -121,7 +121,8 @@ fn image_names(images: &Value) -> Vec<String> {
     names
 }
 
-fn known(path: &str, reply: Option<Reply>) -> Known<Value> {
+/// An answer, or in words why there is none.
+pub(in crate::facts) fn known(path: &str, reply: Option<Reply>) -> Known<Value> {
     let why = match reply {
         Some(Ok(value)) => return Ok(value),
         Some(Err(EngineError::Status(status, message))) => format!("answers {status}: {message}"),

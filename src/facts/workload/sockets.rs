@@ -68,6 +68,24 @@ pub fn listeners(host: &dyn Host, pid: u32) -> Known<Vec<String>> {
     Ok(ports.into_iter().map(|(port, kind)| format!("{port}/{kind}")).collect())
 }
 
+/// Where these ports are open in the network of a process: the address and `tcp` or `udp`. Of UDP every socket that is
+/// not connected counts.
+///
+/// # Errors
+/// When a table cannot be read.
+pub fn open(host: &dyn Host, pid: u32, ports: &[u16]) -> Known<Vec<(SocketAddr, &'static str)>> {
+    let wanted = |socket: &Socket, state: u8| socket.state == state && ports.contains(&socket.local.port());
+    let mut found: Vec<(SocketAddr, &str)> =
+        tcp(host, pid)?.iter().filter(|socket| wanted(socket, LISTEN)).map(|socket| (socket.local, "tcp")).collect();
+    for name in ["udp", "udp6"] {
+        let all = table(host, pid, name)?.unwrap_or_default();
+        found.extend(all.iter().filter(|socket| wanted(socket, CLOSE)).map(|socket| (socket.local, "udp")));
+    }
+    found.sort_unstable();
+    found.dedup();
+    Ok(found)
+}
+
 fn table(host: &dyn Host, pid: u32, name: &str) -> Known<Option<Vec<Socket>>> {
     let path = format!("/proc/{pid}/net/{name}");
     match host.read(Path::new(&path)) {

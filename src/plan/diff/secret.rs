@@ -4,11 +4,7 @@ use jsonc_parser::ast::Value;
 use jsonc_parser::common::{Range, Ranged};
 use jsonc_parser::{CollectOptions, CommentCollectionStrategy, ParseOptions};
 
-/// In a name they mean a secret wherever they stand.
-const ANYWHERE: &[&str] = &["password", "passwd", "passphrase", "secret", "token", "credential", "apikey"];
-
-/// In a name they mean a secret only as a word: `authorization-plugins` and `tlskey` are none.
-const WORDS: &[&str] = &["auth", "auths", "key", "pwd"];
+use crate::secret::{ANYWHERE, WORDS, is_secret};
 
 /// For each line, the byte from which it holds a secret.
 pub(super) fn starts(text: &str) -> Vec<Option<usize>> {
@@ -207,28 +203,4 @@ fn url_with_userinfo(text: &str) -> Option<usize> {
 fn is_key_path(name: &str, value: &str) -> bool {
     let name = name.to_ascii_lowercase();
     value.starts_with('/') && name.ends_with("key") && !ANYWHERE.iter().any(|part| name.contains(part))
-}
-
-fn is_secret(name: &str) -> bool {
-    let lower = name.to_ascii_lowercase();
-    lower == "authorization"
-        || ANYWHERE.iter().any(|part| lower.contains(part))
-        || words(name).iter().any(|word| WORDS.contains(&word.as_str()))
-}
-
-/// The words of `kebab-case`, `SNAKE_CASE`, `dotted.case` and `camelCase`, lower case.
-fn words(name: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut before = ' ';
-    for c in name.chars() {
-        let hump = c.is_ascii_uppercase() && before.is_ascii_lowercase();
-        if hump || !c.is_ascii_alphanumeric() {
-            words.push(String::new());
-        }
-        if let Some(word) = words.last_mut().filter(|_| c.is_ascii_alphanumeric()) {
-            word.push(c.to_ascii_lowercase());
-        }
-        before = c;
-    }
-    words
 }

@@ -16,11 +16,12 @@ use seaworthy::policy::Policy;
 use seaworthy::report::{AuditReport, Envelope, HostLine, json, plan_text, text};
 use serde_json::Value;
 
-const HOSTS: [&str; 4] = [
+const HOSTS: [&str; 5] = [
     include_str!("../../../fixtures/hosts/debian-12-busy.json"),
     include_str!("../../../fixtures/hosts/debian-12-no-auditd.json"),
     include_str!("../../../fixtures/hosts/rhel-docker-ce.json"),
     include_str!("../../../fixtures/hosts/debian-13.json"),
+    include_str!("../../../fixtures/hosts/debian-13-swarm.json"),
 ];
 
 /// What files are given instead of what they hold.

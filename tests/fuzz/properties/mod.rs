@@ -16,6 +16,7 @@ pub mod flags;
 pub mod journal;
 pub mod plan;
 pub mod rules;
+pub mod steps;
 pub mod units;
 
 mod json;
@@ -40,6 +41,7 @@ pub const ALL: &[(&str, Property)] = &[
     ("journal", journal::check),
     ("plan", plan::check),
     ("rules", rules::check),
+    ("steps", steps::check),
     ("units", units::check),
 ];
 
