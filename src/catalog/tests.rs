@@ -20,12 +20,17 @@ fn numbers(group: &str, last: usize) -> impl Iterator<Item = String> {
 }
 
 #[test]
-fn every_number_of_the_host_the_daemon_and_the_files_is_there() {
+fn every_number_of_the_host_the_daemon_its_files_and_its_containers_is_there() {
     let catalog = Catalog::built_in();
     for (benchmark, daemon) in [(Benchmark::V1_6_0, 18), (Benchmark::V1_7_0, 18), (Benchmark::V1_8_0, 19)] {
         let host = numbers("1.1", 18).chain(numbers("1.2", 2));
-        let wanted: Vec<String> =
-            host.chain(numbers("2", daemon)).chain(numbers("3", 24)).chain(std::iter::once("4.5".to_owned())).collect();
+        let images = ["4.1", "4.5"].map(str::to_owned);
+        let wanted: Vec<String> = host
+            .chain(numbers("2", daemon))
+            .chain(numbers("3", 24))
+            .chain(images)
+            .chain(numbers("5", 32).skip(1))
+            .collect();
         for number in &wanted {
             assert!(catalog.numbered(benchmark, number).is_some(), "{benchmark} {number} is missing");
         }
