@@ -28,7 +28,7 @@ pub(super) fn holds(rule: &ContainerRule) -> String {
         Rule::Privileged => "is not privileged",
         Rule::PrivilegedExec => PRIVILEGED_EXEC,
         Rule::PrivilegedPorts => PRIVILEGED_PORTS,
-        Rule::PublishedPorts => "publishes no port, or a person has looked at those that it does",
+        Rule::PublishedPorts => "publishes no port; whether one is needed that is published, a person says",
         Rule::ReadOnly => "has a root file system that is read-only",
         Rule::RestartPolicy => RESTART_POLICY,
         Rule::RootExec => ROOT_EXEC,
@@ -36,7 +36,7 @@ pub(super) fn holds(rule: &ContainerRule) -> String {
         Rule::Selinux => "has a label of SELinux that confines it, on hosts that have SELinux",
         Rule::SharedPropagation => "has no mount that propagates to the host (`shared`, `rshared`)",
         Rule::Sshd => "has no process of sshd or dropbear in its cgroup",
-        Rule::Ulimits => "has ulimits other than the daemon's, or a person has looked at whether it needs them",
+        Rule::Ulimits => "has ulimits other than the daemon's; whether one without needs any, a person says",
         Rule::User => USER,
         Rule::WildcardPorts => WILDCARD_PORTS,
     };
@@ -45,7 +45,9 @@ pub(super) fn holds(rule: &ContainerRule) -> String {
 
 fn capability(which: Capability) -> String {
     let name = which.name();
-    format!("cannot get {name}: what its first process can still get decides, so a privileged one has it")
+    format!(
+        "is without {name} and cannot get it: what its first process can still get decides, so a privileged one has it"
+    )
 }
 
 /// What is said of containers that do not run.
@@ -57,7 +59,7 @@ pub(super) fn stopped(rule: &ContainerRule) -> &'static str {
     }
 }
 
-const CAPABILITIES: &str = "can get no capability beyond Docker's default, and not NET_RAW either. What its \
+const CAPABILITIES: &str = "is left with no capability beyond Docker's default, and without NET_RAW. What its \
     first process can still get decides: its bounding set, or its effective set once it cannot gain privileges; \
     so a privileged one has all. In a user namespace it matters less";
 const CPU: &str = "has a limit of processor time, a share other than the default of 1024, or fewer processors \

@@ -21,6 +21,28 @@ fn verbose_adds_titles_sources_and_what_passes() {
     audit(&["-v", "--check", "daemon.icc,daemon.log-level,file.etc-docker-mode"]).is("audit-verbose");
 }
 
+/// A host with containers that break one rule each.
+const CONTAINERS: &str = "fixtures/hosts/debian-13-containers.json";
+
+#[test]
+fn many_containers_are_reported_in_few_lines() {
+    seaworthy(&["audit", "--facts", CONTAINERS, "--check", "container.*"]).is("audit-containers");
+}
+
+#[test]
+fn json_has_a_finding_for_each_container() {
+    let of = |more: &[&str]| {
+        let args = ["audit", "--facts", CONTAINERS, "--format", "json", "--check", "container.memory"];
+        let value = seaworthy(&[&args[..], more].concat()).json();
+        let told =
+            |finding: &serde_json::Value| format!("{} {}", finding["subject"], finding["verdict"]).replace('"', "");
+        value["findings"].as_array().unwrap().iter().map(told).collect::<Vec<_>>()
+    };
+    assert_eq!(of(&[]).len(), 19);
+    assert_eq!(of(&["--subject", "hardened"]), ["container:hardened pass"]);
+    assert_eq!(of(&["--subject", "h*"]), ["container:hardened pass", "container:host fail"]);
+}
+
 #[test]
 fn an_offline_tree_says_what_only_a_running_host_tells() {
     let Some(tree) = Tree::owned() else { return };

@@ -90,7 +90,7 @@ pub(super) fn one(seen: &Seen<'_>, which: Capability, outcome: Outcome) -> Outco
     match reach(seen) {
         Ok(reach) if reach.bits & 1 << which.bit() == 0 => outcome.actual(format!("no {name}")).source(reach.source),
         Ok(Reach { source, remapped, .. }) => {
-            let outcome = outcome.fails(name).source(source);
+            let outcome = outcome.fails(format!("{name} within reach")).source(source);
             if remapped { outcome.severity(Severity::Low) } else { outcome }
         }
         Err(why) => outcome.not_known(&why),

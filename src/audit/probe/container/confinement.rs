@@ -22,6 +22,10 @@ pub(super) fn apparmor(seen: &Seen<'_>, outcome: Outcome) -> Outcome {
     // The profile of one that never started is not filled in yet; dockerd gives its own unless told otherwise.
     match seen.security_option("apparmor") {
         Some("unconfined") => outcome.fails("unconfined").source(OPTIONS),
+        // Docker 20.10.24 runs it unconfined all the same.
+        Some(profile) if seen.container.privileged => {
+            outcome.verdict(Verdict::Manual).actual(format!("privileged, with the profile {profile}")).source(OPTIONS)
+        }
         Some(profile) => outcome.actual(profile).source(OPTIONS),
         None if seen.container.privileged => {
             outcome.fails("unconfined, being privileged").source("HostConfig.Privileged")

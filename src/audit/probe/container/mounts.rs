@@ -98,16 +98,22 @@ fn is_home(source: &Path) -> bool {
 /// mounted.
 pub(super) fn docker_socket(seen: &Seen<'_>, outcome: Outcome) -> Outcome {
     let outcome = outcome.expected("no socket of a container engine").source("Mounts");
-    let daemon = &seen.facts.daemon;
-    let engine = [Path::new("/run/docker.sock"), Path::new("/run/containerd/containerd.sock"), &daemon.socket];
-    let known: Vec<PathBuf> =
-        engine.into_iter().chain(daemon.others.iter().map(|other| other.socket.as_path())).map(plain_path).collect();
+    let known = sockets(seen);
     let reaches = |mount: &&Mount| {
         let source = plain(&mount.source);
         is_socket(&source) || known.iter().any(|socket| socket.starts_with(&source))
     };
     let found: Vec<&str> = binds(seen).filter(reaches).map(|mount| mount.source.as_str()).collect();
     if found.is_empty() { outcome.actual("none") } else { outcome.fails(found.join(", ")) }
+}
+
+/// Where this engine and others are known to listen.
+fn sockets(seen: &Seen<'_>) -> Vec<PathBuf> {
+    let daemon = &seen.facts.daemon;
+    let usual = ["/run/docker.sock", "/run/containerd/containerd.sock", "/run/docker/containerd/containerd.sock"];
+    let told = daemon.setting("containerd").next.ok().and_then(|path| path.as_str().map(PathBuf::from));
+    let own = daemon.others.iter().map(|other| other.socket.clone()).chain([daemon.socket.clone()]).chain(told);
+    usual.iter().map(PathBuf::from).chain(own).filter(|path| path.is_absolute()).map(|path| plain_path(&path)).collect()
 }
 
 pub(super) fn propagation(seen: &Seen<'_>, outcome: Outcome) -> Outcome {

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::*;
 use crate::catalog::{Capability, Namespace, Severity};
 use crate::facts::workload::{Confinement, Mount, Namespaces, Partial, Processes, Unread};
-use crate::facts::{Unknown, testing};
+use crate::facts::{Config, Unknown, testing};
 
 fn web() -> Container {
     Container { id: "a".repeat(64), name: "web".into(), running: true, pid: 7, ..Container::default() }
@@ -118,7 +118,7 @@ fn what_is_within_reach_is_told_by_name() {
     assert_eq!(words(0), "none");
     for (which, bit) in [(Capability::SysModule, 16), (Capability::SysPtrace, 19), (Capability::DacReadSearch, 2)] {
         let rule = Rule::Capability(which);
-        assert_eq!(told(&rule, &with(1 << bit)), (Verdict::Fail, which.name().into()));
+        assert_eq!(told(&rule, &with(1 << bit)), (Verdict::Fail, format!("{} within reach", which.name())));
         assert_eq!(told(&rule, &with(!(1 << bit))).0, Verdict::Pass);
     }
 }
@@ -132,6 +132,30 @@ fn processors_are_counted() {
     assert_eq!(on("0-2"), (Verdict::Pass, "processors 0-2".into()));
     assert_eq!(on("0,1,2-3"), (Verdict::Fail, "all 4 processors".into()));
     assert_eq!(on("3-0").0, Verdict::Pass, "dockerd refuses it: nothing to count");
+}
+
+#[test]
+fn sockets_are_found_where_the_daemon_says() {
+    let bind = |facts: &mut Facts, source: &str| {
+        let mount = Mount { kind: "bind".into(), source: source.into(), ..Mount::default() };
+        let confinement = Confinement { mounts: vec![mount], ..Confinement::default() };
+        facts.workload.containers = Ok(vec![Container { confinement, ..web() }]);
+        told(&Rule::DockerSocket, facts).0
+    };
+    let mut facts = host(Vec::new(), Vec::new());
+    facts.daemon.rootless = vec!["/run/user/1000/docker.sock".into()];
+    for source in
+        ["/", "/run", "/var/run", "/run/containerd", "/run/docker/containerd", "/run/user", "/srv/x/docker.sock"]
+    {
+        assert_eq!(bind(&mut facts, source), Verdict::Fail, "{source}");
+    }
+    // `/var/run` in it is a link, which leads to the container's own /run.
+    for source in ["/var", "/srv", "/run/dbus", "/opt/c"] {
+        assert_eq!(bind(&mut facts, source), Verdict::Pass, "{source}");
+    }
+    let own = json!({"containerd": "/opt/c/own.sock"});
+    facts.daemon.config = Config::Valid { text: own.to_string(), value: own.as_object().cloned().unwrap() };
+    assert_eq!(bind(&mut facts, "/opt/c"), Verdict::Fail);
 }
 
 #[test]
