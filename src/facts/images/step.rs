@@ -278,9 +278,10 @@ fn is_command_option(word: &str) -> bool {
         .is_some_and(|f| f.chars().all(|c| "eiluvx".contains(c)))
 }
 
-/// `NAME=VALUE` and `--name=VALUE`, taken apart.
+/// `NAME=VALUE` and `--name=VALUE`, taken apart. Without a value the sign may be the end of something in base64, which
+/// is then no name.
 fn assignment(word: &str) -> Option<(&str, &str)> {
-    let (name, value) = word.split_once('=')?;
+    let (name, value) = word.split_once('=').filter(|(_, value)| !value.is_empty() && !value.starts_with('='))?;
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let dashed = |c: char| c.is_ascii_alphanumeric() || c == '-';
     let option = name.strip_prefix("--").is_some_and(|option| !option.is_empty() && option.chars().all(dashed));
@@ -327,11 +328,8 @@ fn shown(word: &str) -> String {
     if SHELLS.contains(&base(word)) || MANAGERS.iter().any(program) {
         return base(word).to_owned();
     }
-    let hidden = |value: &str| match value {
-        "" => "",
-        _ if value.starts_with('$') => "$********",
-        _ => MASK,
-    };
+    // That it comes from elsewhere counts.
+    let hidden = |value: &str| if value.starts_with('$') { "$********" } else { MASK };
     match assignment(word) {
         Some((name, value)) => format!("{name}={}", hidden(value)),
         None if word.starts_with('-') => format!("-{MASK}"),

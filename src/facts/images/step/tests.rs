@@ -90,6 +90,8 @@ fn nothing_of_a_value_is_left_in_a_masked_line() {
         "ADD https://u:hunter2@x/y /y # buildkit",
         "LABEL note=hunter2",
         "hunter2",
+        "RUN /bin/sh -c echo hunter2= hunter2== | base64 -d # buildkit",
+        "/bin/sh -c #(nop)  CMD [\"login\" \"--x\" \"hunter2=\"]",
     ] {
         let shown = masked(line);
         assert!(!shown.contains("hunter2"), "{line}: {shown}");
