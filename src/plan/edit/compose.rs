@@ -60,7 +60,8 @@ pub enum ServiceEdit {
     CpuShares(u32),
     /// `restart: on-failure:N`; fewer retries stay.
     RestartOnFailure(u32),
-    /// Binds the ports that are published on all addresses to this one.
+    /// Binds the ports that are published on all addresses to this one. In a port that is written as a mapping this is
+    /// `host_ip`, which docker-compose 1 refuses and compose 2 takes.
     BindPorts(IpAddr),
     /// Makes the bind mount on this path of the container read-only.
     ReadOnlyMount(String),
@@ -82,7 +83,7 @@ pub enum Confinement {
     Apparmor,
     /// `seccomp=unconfined`
     Seccomp,
-    /// `label=disable`: SELinux.
+    /// `label=disable`
     Label,
 }
 
@@ -192,9 +193,7 @@ fn json(node: &Node) -> Value {
     match &node.kind {
         tree::Kind::List(items) => items.iter().map(|item| json(item)).collect(),
         tree::Kind::Map(entries) => {
-            let entry = |(key, value): &(std::rc::Rc<Node>, std::rc::Rc<Node>)| {
-                (key.text().unwrap_or_default().to_owned(), json(value))
-            };
+            let entry = |(key, value): &tree::Pair| (key.text().unwrap_or_default().to_owned(), json(value));
             Value::Object(entries.iter().map(entry).collect::<Map<_, _>>())
         }
         _ if node.is_null() => Value::Null,

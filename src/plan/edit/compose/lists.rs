@@ -31,16 +31,15 @@ pub(super) fn no_new_privileges(service: &Place<'_>) -> Result<Vec<Step>, EditEr
     const WANTED: &str = "no-new-privileges:true";
     let list = service.get("security_opt");
     let found = options(&list, "no-new-privileges")?;
-    let is_on = |value: &Option<&str>| value.is_none_or(|value| value == "1" || truth(value) == Some(true));
-    let on = found.iter().any(|(_, value)| is_on(value));
+    let is_on = |value: Option<&str>| value.is_none_or(|value| value == "1" || truth(value) == Some(true));
+    let on = found.iter().any(|(_, value)| is_on(*value));
     let mut off: Vec<Place<'_>> =
-        found.into_iter().filter(|(_, value)| !is_on(value)).map(|(place, _)| place).collect();
+        found.into_iter().filter(|(_, value)| !is_on(*value)).map(|(place, _)| place).collect();
     // One of the entries says it, and none the contrary: of two the last one would count, and compose takes no two.
     let mut steps = Vec::new();
     match off.first() {
-        None if on => {}
+        None | Some(_) if on => {}
         None => return list.append(vec![New::quoted(WANTED)]),
-        Some(_) if on => {}
         Some(first) => {
             steps.push(first.put(New::instead_of(first.node(), WANTED))?);
             off.remove(0);

@@ -54,7 +54,12 @@ pub(super) fn bytes(text: &str) -> Option<u64> {
     };
     match number.parse::<u64>() {
         Ok(whole) => whole.checked_mul(1 << unit),
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "below 2^60 and not negative; compose cuts the fraction of a byte off as well"
+        )]
         Err(_) => match number.parse::<f64>() {
             Ok(number) if (0.0..1e6).contains(&number) => Some((number * (1u64 << unit) as f64) as u64),
             _ => None,

@@ -40,9 +40,12 @@ pub(super) struct Node {
 pub(super) enum Kind {
     Text { text: String, style: ScalarStyle },
     List(Vec<Rc<Node>>),
-    Map(Vec<(Rc<Node>, Rc<Node>)>),
+    Map(Vec<Pair>),
     Alias(Rc<Node>),
 }
+
+/// An entry of a mapping.
+pub(super) type Pair = (Rc<Node>, Rc<Node>);
 
 /// A whole document.
 #[derive(Clone, Debug)]
@@ -93,7 +96,7 @@ impl Node {
     }
 
     /// The entries of a mapping, those of others are none.
-    pub(super) fn entries(&self) -> &[(Rc<Self>, Rc<Self>)] {
+    pub(super) fn entries(&self) -> &[Pair] {
         match &self.kind {
             Kind::Map(entries) => entries,
             _ => &[],
@@ -276,8 +279,8 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn pairs(&mut self) -> Result<Vec<(Rc<Node>, Rc<Node>)>, EditError> {
-        let mut pairs: Vec<(Rc<Node>, Rc<Node>)> = Vec::new();
+    fn pairs(&mut self) -> Result<Vec<Pair>, EditError> {
+        let mut pairs: Vec<Pair> = Vec::new();
         let mut lines: HashMap<String, usize> = HashMap::new();
         loop {
             let key = match self.next()? {

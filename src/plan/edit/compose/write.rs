@@ -49,7 +49,9 @@ fn value(new: &New, json: bool) -> Box<dyn AsYaml> {
         New::List(items) => {
             // In brackets: lists in lines would be indented by two, whatever the file does.
             let list = Sequence::new_flow();
-            items.iter().for_each(|item| list.push(&*value(item, json)));
+            for item in items {
+                list.push(&*value(item, json));
+            }
             Box::new(list)
         }
         New::Map(entries) => {
