@@ -56,12 +56,11 @@ fn read_only_root(service: &Place<'_>, tmpfs: &[String]) -> Result<Vec<Step>, Ed
     }
     let place = service.get("tmpfs");
     let single = place.node().and_then(|node| node.text());
-    let mut there: Vec<String> = match single {
-        Some(path) => vec![path.to_owned()],
-        None => {
-            let texts: Result<Vec<_>, _> = place.items()?.iter().map(Place::text).collect();
-            texts?.into_iter().flatten().map(ToOwned::to_owned).collect()
-        }
+    let mut there: Vec<String> = if let Some(path) = single {
+        vec![path.to_owned()]
+    } else {
+        let texts: Result<Vec<_>, _> = place.items()?.iter().map(Place::text).collect();
+        texts?.into_iter().flatten().map(ToOwned::to_owned).collect()
     };
     there.extend(mounts::targets(service)?);
     let is_there = |path: &str| there.iter().any(|other| mounts::same_path(other, path));

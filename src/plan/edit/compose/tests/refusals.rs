@@ -46,7 +46,8 @@ fn aliases_that_grow_without_end_are_refused() {
     let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
     for i in 1..9 {
         let last = format!("*a{}", i - 1);
-        text += &format!("a{i}: &a{i} [{}]\n", [last.as_str(); 10].join(", "));
+        let line = format!("a{i}: &a{i} [{}]\n", [last.as_str(); 10].join(", "));
+        text.push_str(&line);
     }
     text += "services: {a: {image: x}}\n";
     assert!(edit(&text, "a", &E::User("1".into())).unwrap_err().message.contains("too many values"));
