@@ -69,6 +69,13 @@ fn what_is_written_is_what_is_checked() {
                     _ => false,
                 }
             }
+            (Check::Container(rule), Edit::Container(setting)) => matches!(
+                (rule, setting),
+                (ContainerRule::Memory, ContainerSetting::Memory)
+                    | (ContainerRule::Cpu, ContainerSetting::Cpus)
+                    | (ContainerRule::PidsLimit, ContainerSetting::PidsLimit)
+                    | (ContainerRule::RestartPolicy, ContainerSetting::RestartPolicy)
+            ),
             (Check::DaemonSetting { .. } | Check::Builtin(_), _) => true,
             _ => false,
         };

@@ -47,6 +47,9 @@ fn enforced(host: &Machine, name: &str) -> Vec<i64> {
 fn limits_there_and_back(host: Machine) {
     let host = busy(host);
     let (before, running) = (inspected(&host), containers(&host));
+    // Where systemd keeps the groups, it limits processes by itself.
+    let free = enforced(&host, "one");
+    assert_eq!((free[0], free[2]), (0, 0));
 
     // Nobody chose a value: `--yes` alone limits nothing.
     let held = seaworthy(&host, &format!("apply --yes {CHECKS}"), 0);
@@ -61,7 +64,7 @@ fn limits_there_and_back(host: Machine) {
     says(&plan.stdout, &["# run: docker update --memory 256m --memory-swap 256m web\n"]);
     seaworthy(&host, &format!("apply --yes {CHECKS} --subject web"), 0);
     assert_eq!(enforced(&host, "web"), [256 << 20, 300, 50_000]);
-    assert_eq!(enforced(&host, "one"), [0, 0, 0]);
+    assert_eq!(enforced(&host, "one"), free);
     let rest = seaworthy(&host, &format!("apply --yes {CHECKS} {ACCEPTED}"), 0);
     says(&rest.stdout, &["updated container one: memory 64 MiB (was unlimited)"]);
     assert_eq!((enforced(&host, "one"), enforced(&host, "two")), (vec![64 << 20, 64, 0], vec![64 << 20, 50, 0]));
@@ -111,8 +114,13 @@ fn what_comes_between(suite: &str) {
     seaworthy(&host, "rollback --yes", 0);
     as_before(&host, &before);
 
-    // A plan of a container that was made anew since.
+    // A plan whose file says another limit than any plan would.
     seaworthy(&host, &format!("plan {checks} {accepted} --out /root/plan"), 2);
+    host.ok("sed 's/67108864/6291456/g' /root/plan >/root/edited && cmp -s /root/plan /root/edited; test $? = 1");
+    let edited = seaworthy(&host, "apply /root/edited --yes", 3);
+    says(&edited.stderr, &["it was edited", "only in the plan file: update of container one: memory 6 MiB"]);
+
+    // A plan of a container that was made anew since.
     host.ok("docker rm -f two && docker run -d --name two --network none busybox:1 sleep 10000");
     let refused = seaworthy(&host, "apply /root/plan --yes", 3);
     says(&refused.stderr, &["container two", "is gone, or was made anew", "host: unchanged"]);

@@ -137,7 +137,7 @@ mod tests {
         let read = |host: Value| Confinement::read(&json!({ "HostConfig": host }));
         let raised = read(json!({"Memory": UNLIMITED_MEMORY, "MemorySwap": i64::MAX, "CpuQuota": -1}));
         assert_eq!(raised, read(json!({})));
-        let limited = read(json!({"Memory": 1 << 40, "MemorySwap": -1, "CpuQuota": 5}));
+        let limited = read(json!({"Memory": 1_i64 << 40, "MemorySwap": -1, "CpuQuota": 5}));
         assert_eq!((limited.memory, limited.memory_swap, limited.cpu_quota), (1 << 40, -1, 5));
     }
 
