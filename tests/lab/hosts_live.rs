@@ -135,6 +135,19 @@ fn what_comes_between(suite: &str) {
     says(&forced.stdout, &["container two is gone: memory cannot be set back"]);
     assert_eq!(host.ok("docker inspect -f '{{.HostConfig.RestartPolicy.Name}}' one"), "always");
     assert_eq!((enforced(&host, "web"), enforced(&host, "one")), (vec![0, 0, 0], vec![0, 0, 0]));
+
+    // One that does not run has taken nothing yet: the others are limited, and it stays open until somebody chooses.
+    host.ok("docker create --name idle --network none busybox:1 sleep 1");
+    let apply = "apply --yes --check container.memory --accept container.memory";
+    let part = seaworthy(&host, apply, 0);
+    says(&part.stdout, &["updated container one: memory 64 MiB", "updated container web: memory 64 MiB"]);
+    says(&part.stderr, &["idle: `memory` has to be chosen", "findings that stay open: 1 fail"]);
+    assert_eq!(verdict(&host, "container.memory"), "fail\npass\npass");
+    let rest = seaworthy(&host, apply, 0);
+    says(&rest.stdout, &["nothing to do", "set `memory` under [values.containers.\"idle\"]"]);
+    host.write_file("/etc/seaworthy/config.toml", "[values.containers.\"busybox:*\"]\nmemory = \"32m\"\n");
+    seaworthy(&host, "apply --yes --check container.memory", 0);
+    assert_eq!(host.ok("docker inspect -f '{{.HostConfig.Memory}}' idle"), "33554432");
 }
 
 #[test]
