@@ -7,6 +7,9 @@ use crate::machine::Machine;
 const CHECKS: &str = "--check container.memory --check container.pids-limit --check container.cpu";
 const ACCEPTED: &str = "--accept container.memory --accept container.pids-limit";
 
+/// What the site chose, for one of them.
+const CONFIG: &str = "[values.containers.web]\nmemory = \"256m\"\npids-limit = 300\ncpus = 0.5\n";
+
 fn busy(host: Machine) -> Machine {
     host.ok("lab-image && docker run -d --name web --network none busybox:1 httpd -f -p 80");
     host.ok("docker run -d --name one --network none --restart always busybox:1 sleep 10000");
@@ -44,8 +47,8 @@ fn enforced(host: &Machine, name: &str) -> Vec<i64> {
     host.ok(&line).lines().map(value).collect()
 }
 
-fn limits_there_and_back(host: Machine) {
-    let host = busy(host);
+fn limits_there_and_back(suite: &str) {
+    let host = busy(Machine::host(suite));
     let (before, running) = (inspected(&host), containers(&host));
     // Where systemd keeps the groups, it limits processes by itself.
     let free = enforced(&host, "one");
@@ -58,8 +61,7 @@ fn limits_there_and_back(host: Machine) {
     assert_eq!(inspected(&host), before);
 
     // The site chose for one of them; the others are asked about.
-    let config = "[values.containers.web]\nmemory = \"256m\"\npids-limit = 300\ncpus = 0.5\n";
-    host.write_file("/etc/seaworthy/config.toml", config);
+    host.write_file("/etc/seaworthy/config.toml", CONFIG);
     let plan = seaworthy(&host, &format!("plan {CHECKS} --subject web"), 2);
     says(&plan.stdout, &["# run: docker update --memory 256m --memory-swap 256m web\n"]);
     seaworthy(&host, &format!("apply --yes {CHECKS} --subject web"), 0);
@@ -144,7 +146,7 @@ fn what_comes_between(suite: &str) {
     says(&part.stderr, &["idle: `memory` has to be chosen", "findings that stay open: 1 fail"]);
     assert_eq!(verdict(&host, "container.memory"), "fail\npass\npass");
     let rest = seaworthy(&host, apply, 0);
-    says(&rest.stdout, &["nothing to do", "set `memory` under [values.containers.\"idle\"]"]);
+    says(&rest.stdout, &["nothing to do", "`memory` under [values.containers.\"idle\"]"]);
     host.write_file("/etc/seaworthy/config.toml", "[values.containers.\"busybox:*\"]\nmemory = \"32m\"\n");
     seaworthy(&host, "apply --yes --check container.memory", 0);
     assert_eq!(host.ok("docker inspect -f '{{.HostConfig.Memory}}' idle"), "33554432");
@@ -152,21 +154,36 @@ fn what_comes_between(suite: &str) {
 
 #[test]
 fn limits_there_and_back_on_bookworm() {
-    limits_there_and_back(Machine::host("bookworm"));
+    limits_there_and_back("bookworm");
 }
 
 #[test]
 fn limits_there_and_back_on_trixie() {
-    limits_there_and_back(Machine::host("trixie"));
+    limits_there_and_back("trixie");
 }
 
 /// Where the container hosts run on control groups of the first version, this is the one on the second, as most hosts
-/// have it.
+/// have it: swap has a limit of its own there, and systemd one for processes.
 #[test]
 fn vm_limits_there_and_back_on_control_groups_2() {
     let vm = Machine::vm("bookworm");
     vm.ok("test -e /sys/fs/cgroup/cgroup.controllers");
-    limits_there_and_back(vm);
+    let vm = busy(vm);
+    let swap =
+        "cat /sys/fs/cgroup$(cut -d: -f3 /proc/$(docker inspect -f '{{.State.Pid}}' web)/cgroup)/memory.swap.max";
+    vm.write_file("/etc/seaworthy/config.toml", CONFIG);
+    let applied = seaworthy(&vm, &format!("apply --yes {CHECKS} --subject web"), 0);
+    says(&applied.stderr, &["the limit that systemd gave them when they were started (TasksMax) does not come back"]);
+    assert_eq!(enforced(&vm, "web"), [256 << 20, 300, 50_000]);
+    assert_eq!(vm.ok(swap), "0");
+    let held = seaworthy(&vm, "plan --check container.memory --subject one", 0);
+    says(&held.stdout, &["needs-value: one: 64 MiB proposed;"]);
+    seaworthy(&vm, "rollback --yes", 0);
+    assert_eq!(enforced(&vm, "web"), [0, 0, 0]);
+    let limit = vm.ok(swap);
+    assert!(limit == "max" || limit.parse::<i64>().unwrap() >= 1 << 60, "{limit}");
+    vm.ok("docker restart -t 0 web");
+    assert_eq!(enforced(&vm, "web"), [0, 0, 0]);
 }
 
 #[test]
