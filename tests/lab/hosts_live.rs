@@ -59,6 +59,10 @@ fn limits_there_and_back(suite: &str) {
     says(&held.stdout, &["nothing to do", "needs-value: one: 64 MiB proposed", "one: 64 proposed, web: 64 proposed"]);
     says(&held.stdout, &["container.cpu needs-value: one: `cpus` has to be chosen"]);
     assert_eq!(inspected(&host), before);
+    let each =
+        "seaworthy audit --format json --check container.memory 2>/dev/null | jq -c '.findings[].hazards[].evidence'";
+    let own = ["one", "two", "web"].map(|name| format!("[\"{name}: 64 MiB proposed\"]"));
+    assert_eq!(host.ok(each), own.join("\n"));
 
     // The site chose for one of them; the others are asked about.
     host.write_file("/etc/seaworthy/config.toml", CONFIG);
