@@ -154,7 +154,13 @@ pub(super) fn begun<'a>(journal: &'a Journal, plan: &Plan, check: Option<&str>) 
 impl RollbackPlan {
     /// Takes up what the run did to containers.
     pub(super) fn containers(&mut self, host: &dyn Host, journal: &Journal, plan: &Plan, check: Option<&str>) {
-        for change in begun(journal, plan, check) {
+        let changes = begun(journal, plan, check);
+        if changes.is_empty() {
+            return;
+        }
+        let info = service::get(host, &plan.target.socket, "/info").unwrap_or_default();
+        let systemd = info["CgroupDriver"] == "systemd";
+        for change in changes {
             let LiveChange { name, before, after, .. } = change;
             let undo = |from| LiveUndo { back: change.reversed(), from };
             match look(host, &plan.target.socket, change) {
@@ -175,6 +181,11 @@ impl RollbackPlan {
                 }
                 // A daemon that is down may be brought back by this very rollback.
                 Ok(Standing::After) | Err(_) => self.live.push(undo(None)),
+            }
+            if *before == (ContainerState::PidsLimit { limit: 0 }) && systemd {
+                self.notes.push(format!(
+                    "container {name} may have any number of processes; systemd's own limit (TasksMax) does not come back"
+                ));
             }
             if before.is_unlimited_memory() {
                 self.notes.push(format!(

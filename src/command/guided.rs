@@ -63,7 +63,7 @@ fn chosen(host: &LiveHost, wish: &Wish<'_>, ui: &mut Ui) -> Result<Option<Plan>>
             // containers, and that one is then held.
             let shown = |item: &ReviewItem| {
                 let first = item.findings.first()?;
-                let hazards = first.hazards.iter().map(|h| h.hazard).collect();
+                let hazards = item.findings.iter().flat_map(|f| &f.hazards).map(|h| h.hazard).collect();
                 chosen.contains(&first.check).then(|| (first.check.clone(), Accept::Shown(hazards)))
             };
             let accept = items.iter().filter_map(shown).collect();

@@ -20,6 +20,8 @@ pub(super) struct Fix {
     pub(super) hazards: Vec<HazardFound>,
     /// What has to be done first: with this nobody can accept the hazards.
     pub(super) obstacle: Option<String>,
+    /// What each failing container gets.
+    pub(super) containers: Vec<Proposal>,
 }
 
 /// The hazards of a plan's checks on the host as it is now, one `CHECK HAZARD NAME` each, as in its fingerprint.
@@ -64,7 +66,7 @@ pub(super) fn assess(inputs: &Inputs<'_>, facts: &Facts, entry: &Entry, gathered
     let obstacle = obstacle(inputs, entry, &hazards)
         .or_else(|| no_container(&change.containers))
         .or_else(|| hazard::in_the_way(&situation));
-    Fix { disruption, hazards, obstacle }
+    Fix { disruption, hazards, obstacle, containers: change.containers }
 }
 
 /// What the containers get that fail the check now.

@@ -274,7 +274,10 @@ fn annotate(findings: &mut [Finding], gathered: &Gathered) {
             Some(fix) => {
                 finding.applicability =
                     Some(if fix.hazards.is_empty() { Applicability::Automatic } else { Applicability::Ask });
-                finding.hazards.clone_from(&fix.hazards);
+                let own =
+                    fix.containers.iter().find(|one| one.id == finding.subject_id).map(|one| one.own(&fix.hazards));
+                // One whose value was chosen is held for the others.
+                finding.hazards = own.filter(|own| !own.is_empty()).unwrap_or_else(|| fix.hazards.clone());
                 finding.disruption = fix.disruption;
             }
             None => finding.applicability = Some(Applicability::Manual),

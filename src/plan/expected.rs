@@ -3,6 +3,7 @@
 use super::assess::live_restore_first;
 use super::build::{Gathered, Inputs};
 use super::change::{Act, Plan};
+use super::live::ContainerState;
 use crate::audit::Disruption;
 use crate::audit::HazardFound;
 use crate::catalog::words::hazard_name;
@@ -60,14 +61,7 @@ pub(super) fn notes(inputs: &Inputs<'_>, gathered: &Gathered, plan: &Plan, resta
                 .into(),
         );
     }
-    notes.extend(gathered.draft.live.iter().flat_map(|one| one.notes.clone()));
-    if gathered.draft.live.iter().any(|one| one.change.before.is_unlimited_memory()) {
-        notes.push(
-            "a rollback gives containers all memory again, but docker then shows a limit of 4 EiB and not none: it \
-             cannot take one away from a container that exists"
-                .into(),
-        );
-    }
+    notes.extend(updates(inputs, gathered));
     notes.extend(accepted(gathered));
     if gathered.included.contains("daemon.no-new-privileges") {
         notes.push(
@@ -83,6 +77,29 @@ pub(super) fn notes(inputs: &Inputs<'_>, gathered: &Gathered, plan: &Plan, resta
         }
     } else if most(Disruption::RestartDaemon) && !restart && !scope.offline && scope.systemd {
         notes.push("docker.service is not restarted: what needs that waits for its next start".into());
+    }
+    notes
+}
+
+/// Where the values of containers come from, and what docker cannot take back.
+fn updates(inputs: &Inputs<'_>, gathered: &Gathered) -> Vec<String> {
+    let live = &gathered.draft.live;
+    let mut notes: Vec<String> = live.iter().flat_map(|one| one.notes.clone()).collect();
+    if live.iter().any(|one| one.change.before.is_unlimited_memory()) {
+        notes.push(
+            "a rollback gives containers all memory again, but docker then shows a limit of 4 EiB and not none: it \
+             cannot take one away from a container that exists"
+                .into(),
+        );
+    }
+    let systemd = inputs.facts.daemon.info.as_ref().is_ok_and(|info| info["CgroupDriver"] == "systemd");
+    let free = ContainerState::PidsLimit { limit: 0 };
+    if systemd && live.iter().any(|one| one.change.before == free) {
+        notes.push(
+            "a rollback lets containers have any number of processes; the limit that systemd gave them when they were \
+             started (TasksMax) does not come back"
+                .into(),
+        );
     }
     notes
 }

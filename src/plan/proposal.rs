@@ -2,7 +2,7 @@
 
 use super::draft::Draft;
 use super::live::{ContainerState, LiveChange, size};
-use crate::audit::{Finding, Verdict};
+use crate::audit::{Finding, HazardFound, Verdict};
 use crate::catalog::{ContainerSetting, Edit, Entry};
 use crate::facts::workload::{self, Most, Usage};
 use crate::facts::{Container, Facts, Known};
@@ -23,6 +23,8 @@ const MOST_PIDS: u64 = 1 << 22;
 pub struct Proposal {
     /// Name of the container.
     pub name: String,
+    /// Its full id.
+    pub id: String,
     /// Which setting.
     pub setting: ContainerSetting,
     /// The change, and where its value comes from; or what keeps it from being made.
@@ -84,7 +86,7 @@ fn proposal(host: &dyn Host, policy: &Policy, setting: ContainerSetting, contain
         let before = ContainerState::of(setting, container);
         (LiveChange { name: container.name.clone(), id: container.id.clone(), before, after }, basis)
     });
-    Proposal { name: container.name.clone(), setting, change, blind }
+    Proposal { name: container.name.clone(), id: container.id.clone(), setting, change, blind }
 }
 
 /// What dockerd refuses, or somebody else would undo at once.
@@ -203,5 +205,19 @@ impl Proposal {
             "on-failure" => format!("{} (given up after {RETRIES} failures)", self.name),
             _ => format!("{} (down after a boot or a restart of docker, if it ends without an error)", self.name),
         })
+    }
+
+    /// Of what a check would hurt, what is about this container: with hundreds of them each would else carry the words
+    /// of all.
+    pub(super) fn own(&self, hazards: &[HazardFound]) -> Vec<HazardFound> {
+        let words: Vec<String> = self.to_choose().into_iter().chain(self.stays_down()).collect();
+        let mine = |text: &&String| {
+            words.contains(*text) || self.blind.as_ref().is_some_and(|why| text.contains(why.as_str()))
+        };
+        let of = |found: &HazardFound| {
+            let evidence: Vec<String> = found.evidence.iter().filter(mine).cloned().collect();
+            (!evidence.is_empty()).then(|| HazardFound { evidence, ..found.clone() })
+        };
+        hazards.iter().filter_map(of).collect()
     }
 }

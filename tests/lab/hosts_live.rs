@@ -7,6 +7,9 @@ use crate::machine::Machine;
 const CHECKS: &str = "--check container.memory --check container.pids-limit --check container.cpu";
 const ACCEPTED: &str = "--accept container.memory --accept container.pids-limit";
 
+/// What the site chose, for one of them.
+const CONFIG: &str = "[values.containers.web]\nmemory = \"256m\"\npids-limit = 300\ncpus = 0.5\n";
+
 fn busy(host: Machine) -> Machine {
     host.ok("lab-image && docker run -d --name web --network none busybox:1 httpd -f -p 80");
     host.ok("docker run -d --name one --network none --restart always busybox:1 sleep 10000");
@@ -44,24 +47,30 @@ fn enforced(host: &Machine, name: &str) -> Vec<i64> {
     host.ok(&line).lines().map(value).collect()
 }
 
-fn limits_there_and_back(host: Machine) {
-    let host = busy(host);
+fn limits_there_and_back(suite: &str) {
+    let host = busy(Machine::host(suite));
     let (before, running) = (inspected(&host), containers(&host));
+    // Where systemd keeps the groups, it limits processes by itself.
+    let free = enforced(&host, "one");
+    assert_eq!((free[0], free[2]), (0, 0));
 
     // Nobody chose a value: `--yes` alone limits nothing.
     let held = seaworthy(&host, &format!("apply --yes {CHECKS}"), 0);
     says(&held.stdout, &["nothing to do", "needs-value: one: 64 MiB proposed", "one: 64 proposed, web: 64 proposed"]);
     says(&held.stdout, &["container.cpu needs-value: one: `cpus` has to be chosen"]);
     assert_eq!(inspected(&host), before);
+    let each =
+        "seaworthy audit --format json --check container.memory 2>/dev/null | jq -c '.findings[].hazards[].evidence'";
+    let own = ["one", "two", "web"].map(|name| format!("[\"{name}: 64 MiB proposed\"]"));
+    assert_eq!(host.ok(each), own.join("\n"));
 
     // The site chose for one of them; the others are asked about.
-    let config = "[values.containers.web]\nmemory = \"256m\"\npids-limit = 300\ncpus = 0.5\n";
-    host.write_file("/etc/seaworthy/config.toml", config);
+    host.write_file("/etc/seaworthy/config.toml", CONFIG);
     let plan = seaworthy(&host, &format!("plan {CHECKS} --subject web"), 2);
     says(&plan.stdout, &["# run: docker update --memory 256m --memory-swap 256m web\n"]);
     seaworthy(&host, &format!("apply --yes {CHECKS} --subject web"), 0);
     assert_eq!(enforced(&host, "web"), [256 << 20, 300, 50_000]);
-    assert_eq!(enforced(&host, "one"), [0, 0, 0]);
+    assert_eq!(enforced(&host, "one"), free);
     let rest = seaworthy(&host, &format!("apply --yes {CHECKS} {ACCEPTED}"), 0);
     says(&rest.stdout, &["updated container one: memory 64 MiB (was unlimited)"]);
     assert_eq!((enforced(&host, "one"), enforced(&host, "two")), (vec![64 << 20, 64, 0], vec![64 << 20, 50, 0]));
@@ -111,8 +120,13 @@ fn what_comes_between(suite: &str) {
     seaworthy(&host, "rollback --yes", 0);
     as_before(&host, &before);
 
-    // A plan of a container that was made anew since.
+    // A plan whose file says another limit than any plan would.
     seaworthy(&host, &format!("plan {checks} {accepted} --out /root/plan"), 2);
+    host.ok("sed 's/67108864/6291456/g' /root/plan >/root/edited && cmp -s /root/plan /root/edited; test $? = 1");
+    let edited = seaworthy(&host, "apply /root/edited --yes", 3);
+    says(&edited.stderr, &["it was edited", "only in the plan file: update of container one: memory 6 MiB"]);
+
+    // A plan of a container that was made anew since.
     host.ok("docker rm -f two && docker run -d --name two --network none busybox:1 sleep 10000");
     let refused = seaworthy(&host, "apply /root/plan --yes", 3);
     says(&refused.stderr, &["container two", "is gone, or was made anew", "host: unchanged"]);
@@ -127,25 +141,53 @@ fn what_comes_between(suite: &str) {
     says(&forced.stdout, &["container two is gone: memory cannot be set back"]);
     assert_eq!(host.ok("docker inspect -f '{{.HostConfig.RestartPolicy.Name}}' one"), "always");
     assert_eq!((enforced(&host, "web"), enforced(&host, "one")), (vec![0, 0, 0], vec![0, 0, 0]));
+
+    // One that does not run has taken nothing yet: the others are limited, and it stays open until somebody chooses.
+    host.ok("docker create --name idle --network none busybox:1 sleep 1");
+    let apply = "apply --yes --check container.memory --accept container.memory";
+    let part = seaworthy(&host, apply, 0);
+    says(&part.stdout, &["updated container one: memory 64 MiB", "updated container web: memory 64 MiB"]);
+    says(&part.stderr, &["idle: `memory` has to be chosen", "findings that stay open: 1 fail"]);
+    assert_eq!(verdict(&host, "container.memory"), "fail\npass\npass");
+    let rest = seaworthy(&host, apply, 0);
+    says(&rest.stdout, &["nothing to do", "`memory` under [values.containers.\"idle\"]"]);
+    host.write_file("/etc/seaworthy/config.toml", "[values.containers.\"busybox:*\"]\nmemory = \"32m\"\n");
+    seaworthy(&host, "apply --yes --check container.memory", 0);
+    assert_eq!(host.ok("docker inspect -f '{{.HostConfig.Memory}}' idle"), "33554432");
 }
 
 #[test]
 fn limits_there_and_back_on_bookworm() {
-    limits_there_and_back(Machine::host("bookworm"));
+    limits_there_and_back("bookworm");
 }
 
 #[test]
 fn limits_there_and_back_on_trixie() {
-    limits_there_and_back(Machine::host("trixie"));
+    limits_there_and_back("trixie");
 }
 
 /// Where the container hosts run on control groups of the first version, this is the one on the second, as most hosts
-/// have it.
+/// have it: swap has a limit of its own there, and systemd one for processes.
 #[test]
 fn vm_limits_there_and_back_on_control_groups_2() {
     let vm = Machine::vm("bookworm");
     vm.ok("test -e /sys/fs/cgroup/cgroup.controllers");
-    limits_there_and_back(vm);
+    let vm = busy(vm);
+    let swap =
+        "cat /sys/fs/cgroup$(cut -d: -f3 /proc/$(docker inspect -f '{{.State.Pid}}' web)/cgroup)/memory.swap.max";
+    vm.write_file("/etc/seaworthy/config.toml", CONFIG);
+    let applied = seaworthy(&vm, &format!("apply --yes {CHECKS} --subject web"), 0);
+    says(&applied.stderr, &["the limit that systemd gave them when they were started (TasksMax) does not come back"]);
+    assert_eq!(enforced(&vm, "web"), [256 << 20, 300, 50_000]);
+    assert_eq!(vm.ok(swap), "0");
+    let held = seaworthy(&vm, "plan --check container.memory --subject one", 0);
+    says(&held.stdout, &["needs-value: one: 64 MiB proposed;"]);
+    seaworthy(&vm, "rollback --yes", 0);
+    assert_eq!(enforced(&vm, "web"), [0, 0, 0]);
+    let limit = vm.ok(swap);
+    assert!(limit == "max" || limit.parse::<i64>().unwrap() >= 1 << 60, "{limit}");
+    vm.ok("docker restart -t 0 web");
+    assert_eq!(enforced(&vm, "web"), [0, 0, 0]);
 }
 
 #[test]
