@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::daemon_undo::Needs;
 use super::goal::{Goal, Standing, whole};
-use super::hazards::hazards;
+use super::hazards::{cuts, hazards};
 use super::history::{State, state};
 use super::image::Image;
 use super::journal::{Journal, Op, Record};
@@ -29,6 +29,9 @@ pub struct RollbackPlan {
     pub changed_since: Vec<ChangedSince>,
     /// What would be hurt, with names; needs `--force`.
     pub held: Vec<String>,
+    /// What a restart would cut, with names; needs `--force` from whoever asks for it. A host that mends itself is not
+    /// held by it.
+    pub cuts: Vec<String>,
     /// What stays.
     pub notes: Vec<String>,
     pub(super) goals: Vec<Goal>,
@@ -143,6 +146,7 @@ pub(super) fn draft(
     draft.finished = matches!(state(&journal.records), State::Committed | State::Unconfirmed { .. });
     if draft.finished {
         draft.held = hazards(host, plan, &draft.goals, draft.needs.restart);
+        draft.cuts = cuts(host, draft.needs.restart, draft.daemon_reload);
     }
     Ok(draft)
 }
@@ -173,6 +177,7 @@ impl RollbackPlan {
             actions: Vec::new(),
             changed_since: Vec::new(),
             held: Vec::new(),
+            cuts: Vec::new(),
             notes: Vec::new(),
             goals: Vec::new(),
             needs: Needs::default(),
@@ -193,14 +198,24 @@ impl RollbackPlan {
     /// # Errors
     /// Refuses when a path was changed since, or when something would be hurt.
     pub fn unforced(&self) -> Result<()> {
+        self.unless(self.held.iter().chain(&self.cuts))
+    }
+
+    /// The same for a rollback that nobody asked for: what a restart cuts is less than what a run may have broken.
+    pub(super) fn mends(&self) -> Result<()> {
+        self.unless(self.held.iter())
+    }
+
+    fn unless<'a>(&'a self, held: impl Iterator<Item = &'a String>) -> Result<()> {
+        let held: Vec<String> = held.cloned().collect();
         let (message, causes): (_, Vec<String>) = if let Some(first) = self.changed_since.first() {
             let line = |one: &ChangedSince| {
                 format!("{}: before {}, left by the run {}, now {}", one.path.display(), one.before, one.ours, one.now)
             };
             let message = format!("{} was changed since run {}", first.path.display(), self.run);
             (message, self.changed_since.iter().map(line).collect())
-        } else if !self.held.is_empty() {
-            (format!("rollback of run {} would hurt what is there now", self.run), self.held.clone())
+        } else if !held.is_empty() {
+            (format!("rollback of run {} would hurt what is there now", self.run), held)
         } else {
             return Ok(());
         };
