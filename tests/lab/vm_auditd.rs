@@ -22,7 +22,7 @@ close $told;
 fn interrupted(vm: &Machine, signal: &str) {
     vm.ok(&format!(
         "env --default-signal=INT,TERM seaworthy apply --yes {AUDIT_ONLY} >/run/said 2>&1 & p=$!; \
-         until pgrep -f '[d]pkg .*--(unpack|configure)' >/run/dpkg; do kill -0 $p || exit 99; sleep 0.02; done; kill -{signal} $p; \
+         until test -e /usr/sbin/auditctl; do kill -0 $p || {{ cat /run/said; exit 99; }}; sleep 0.1; done; kill -{signal} $p; \
          pgrep -x apt-get >/run/apt || exit 98; wait $p; test $? = 1 || {{ cat /run/said; exit 97; }}"
     ));
     let said = vm.ok("cat /run/said");
