@@ -248,7 +248,7 @@ pub struct Rollback {
     /// Do not ask
     #[arg(long)]
     pub yes: bool,
-    /// Take back even what was changed by hand since, or what would hide new containers and images
+    /// Take back even what was changed by hand since, and whatever that hides, stops or cuts
     #[arg(long)]
     pub force: bool,
     /// For the timer that an apply arms: leaves a finished run alone

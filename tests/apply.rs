@@ -59,6 +59,7 @@ fn a_run_writes_all_and_keeps_containers() {
     assert_eq!(outcome.applied.len(), 7);
     let runs = list(&host, &Store::default()).unwrap();
     assert_eq!((runs[0].state.clone(), runs[0].who.name.as_str()), (State::Committed, "ada"));
+    assert_eq!((runs[0].args.join(" ").as_str(), runs[0].when), ("apply --yes", 1_795_000_000));
     assert!(runs[0].paths.iter().all(|path| path.now == "stands"), "{:?}", runs[0].paths);
     let secret = host.files.iter().filter(|(path, _)| path.starts_with("/var/lib/seaworthy"));
     for (path, node) in secret {

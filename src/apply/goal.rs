@@ -10,7 +10,7 @@ use super::journal::{Journal, Op, Record};
 use super::replace::{self, Content, access_images, drop_staged, replaceable};
 use super::store::Run;
 use crate::error::{Failure, Result};
-use crate::host::{Host, HostMut};
+use crate::host::{Host, HostMut, path};
 use crate::plan::Plan;
 
 /// One path and what it has to be after the rollback.
@@ -69,7 +69,35 @@ impl Goal {
             return Standing::There;
         }
         let mut ours = images(journal, &self.path).chain(self.passing(plan));
-        if ours.any(|image| image.covers(&found)) { Standing::Ours } else { Standing::Foreign(found.to_string()) }
+        if !ours.any(|image| image.covers(&found)) {
+            return Standing::Foreign(found.to_string());
+        }
+        match self.attributes_since(host, &found) {
+            names if names.is_empty() => Standing::Ours,
+            names => Standing::Foreign(format!("{found} with other attributes: {}", names.join(", "))),
+        }
+    }
+
+    /// Extended attributes that a file has got, lost or changed since the run, and that the rollback would lose: its ACL
+    /// and those that are people's. All others are the kernel's, a file system's, or a security module's.
+    fn attributes_since(&self, host: &dyn Host, found: &Image) -> Vec<String> {
+        if !self.reads() || !matches!(found, Image::Present { kind: ImageKind::File, .. }) {
+            return Vec::new();
+        }
+        let now = match host.xattrs(&self.path) {
+            Ok(now) => now,
+            Err(error) => return vec![format!("cannot be read: {error}")],
+        };
+        // A new file has the ACL that its directory gives it.
+        let inherits = self.image == Image::Absent && gives_acls(host, &self.path);
+        let theirs = |name: &str| name.starts_with("user.") || (name == "system.posix_acl_access" && !inherits);
+        let only = |a: &[(String, Vec<u8>)], b: &[(String, Vec<u8>)]| -> Vec<String> {
+            a.iter().filter(|one| theirs(&one.0) && !b.contains(one)).map(|one| one.0.clone()).collect()
+        };
+        let mut names = [only(&now, &self.xattrs), only(&self.xattrs, &now)].concat();
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 
     /// States of daemon.json that a rollback of which the journal could not be written can have left.
@@ -139,6 +167,13 @@ impl Goal {
         super::io::sync_parent(host, path)?;
         Ok(None)
     }
+}
+
+/// Whether new files beside this one get an ACL.
+fn gives_acls(host: &dyn Host, path: &Path) -> bool {
+    let dir = path.parent().and_then(|parent| path::resolve(host, parent).ok());
+    let given = dir.and_then(|dir| host.xattrs(&dir).ok()).unwrap_or_default();
+    given.iter().any(|(name, _)| name == "system.posix_acl_default")
 }
 
 /// Journals a step of a rollback. A journal that cannot be written does not stop it: the host comes first, and all

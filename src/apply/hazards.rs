@@ -9,7 +9,11 @@ use super::daemon_undo::with_live_restore;
 use super::goal::Goal;
 use super::prepare::changes;
 use super::service;
+use crate::catalog::Hazard;
+use crate::catalog::words::hazard_name;
+use crate::facts::{self, Needs};
 use crate::host::Host;
+use crate::plan::hazard::{Change, Situation, detect};
 use crate::plan::{FileState, Plan};
 
 /// Whether the data root moves: by key or by flag, wherever it is written.
@@ -72,6 +76,28 @@ pub(super) fn hazards(host: &dyn Host, plan: &Plan, goals: &[Goal], restart: boo
         None => held.extend(orphans(host)),
     }
     held
+}
+
+/// What a rollback of a finished run would cut now although containers live on, and what systemd would take from them
+/// when it reads its units again.
+pub(super) fn cuts(host: &dyn Host, restart: bool, daemon_reload: bool) -> Vec<String> {
+    // Of a daemon that is down nobody holds the other end.
+    let restart = restart && service::up(host);
+    if !service::systemd(host) || !(restart || daemon_reload) {
+        return Vec::new();
+    }
+    let facts = facts::gather(host, &Needs::default());
+    let change = Change { restart, daemon_reload, ..Change::default() };
+    let situation = Situation { host, facts: &facts, workload: &facts.workload, change: &change };
+    let looked = [Hazard::Interrupts, Hazard::LosesDevices].map(|hazard| detect(hazard, &situation).found(hazard));
+    let line = |hazard: Hazard, looked: bool, what: &str| {
+        let blind = if looked { "" } else { "could not look: " };
+        format!("{}: {blind}{what}", hazard_name(hazard))
+    };
+    let lines = |found: crate::audit::HazardFound| {
+        found.evidence.iter().map(|what| line(found.hazard, found.looked, what)).collect::<Vec<_>>()
+    };
+    looked.into_iter().flatten().flat_map(lines).collect()
 }
 
 /// Containers of a stopped daemon: its next start, without live-restore, kills them.

@@ -4,6 +4,7 @@
 //! whoever finds the run, this process or a later one, can bring the host back from them alone. No terminal here:
 //! [`Progress`] hears what goes on.
 
+mod at_work;
 mod audit_rules;
 mod backup;
 mod daemon_undo;
@@ -26,6 +27,7 @@ mod steps;
 mod store;
 mod waiting;
 
+pub use at_work::at_work;
 pub use backup::Saved;
 pub use history::{ContainerNow, PathNow, RunSummary, State, Unfinished, list, plan_of, summary, unfinished};
 pub use image::{Image, ImageKind};

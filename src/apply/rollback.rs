@@ -28,7 +28,8 @@ pub struct RollbackOptions {
     pub force: bool,
     /// Takes back what this check did, and nothing else.
     pub only_check: Option<String>,
-    /// Does nothing unless the run is unfinished or unconfirmed: for the timer, which may fire late.
+    /// Does nothing unless the run is unfinished or unconfirmed, and is not held by what a restart cuts: for those who
+    /// mend, such as the timer, which may fire late.
     pub only_unfinished: bool,
     /// Seconds to wait for the lock.
     pub wait_lock: u64,
@@ -103,8 +104,10 @@ pub fn rollback(
             .hint(format!("run `seaworthy rollback {}`", run.id)));
     }
     let (plan, draft) = read(host.as_host(), &run, &journal, check)?;
-    if !options.force {
-        draft.unforced()?;
+    match (options.force, options.only_unfinished) {
+        (true, _) => {}
+        (false, true) => draft.mends()?,
+        (false, false) => draft.unforced()?,
     }
     outcome.containers = draft.live.iter().map(|undo| undo.back.clone()).collect();
     outcome.restored = draft.changes.iter().map(|change| change.path.clone()).collect();

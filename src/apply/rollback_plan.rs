@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::daemon_undo::Needs;
 use super::goal::{Goal, Standing, whole};
-use super::hazards::hazards;
+use super::hazards::{cuts, hazards};
 use super::history::{State, state};
 use super::image::Image;
 use super::journal::{Journal, Op, Record};
@@ -30,6 +30,9 @@ pub struct RollbackPlan {
     pub changed_since: Vec<ChangedSince>,
     /// What would be hurt, with names; needs `--force`.
     pub held: Vec<String>,
+    /// What a restart would cut, with names; needs `--force` from whoever asks for it. A host that mends itself is not
+    /// held by it.
+    pub cuts: Vec<String>,
     /// What stays.
     pub notes: Vec<String>,
     /// Containers that were changed since, a line each; they need `--force`.
@@ -148,6 +151,7 @@ pub(super) fn draft(
     draft.finished = matches!(state(&journal.records), State::Committed | State::Unconfirmed { .. });
     if draft.finished {
         draft.held = hazards(host, plan, &draft.goals, draft.needs.restart);
+        draft.cuts = cuts(host, draft.needs.restart, draft.daemon_reload);
     }
     Ok(draft)
 }
@@ -178,6 +182,7 @@ impl RollbackPlan {
             actions: Vec::new(),
             changed_since: Vec::new(),
             held: Vec::new(),
+            cuts: Vec::new(),
             notes: Vec::new(),
             containers_since: Vec::new(),
             live: Vec::new(),
@@ -200,6 +205,16 @@ impl RollbackPlan {
     /// # Errors
     /// Refuses when a path was changed since, or when something would be hurt.
     pub fn unforced(&self) -> Result<()> {
+        self.unless(self.held.iter().chain(&self.cuts))
+    }
+
+    /// The same for a rollback that nobody asked for: what a restart cuts is less than what a run may have broken.
+    pub(super) fn mends(&self) -> Result<()> {
+        self.unless(self.held.iter())
+    }
+
+    fn unless<'a>(&'a self, held: impl Iterator<Item = &'a String>) -> Result<()> {
+        let held: Vec<String> = held.cloned().collect();
         let (message, causes): (_, Vec<String>) = if let Some(first) = self.changed_since.first() {
             let line = |one: &ChangedSince| {
                 format!("{}: before {}, left by the run {}, now {}", one.path.display(), one.before, one.ours, one.now)
@@ -209,8 +224,8 @@ impl RollbackPlan {
             (message, causes.collect())
         } else if !self.containers_since.is_empty() {
             (format!("containers were changed since run {}", self.run), self.containers_since.clone())
-        } else if !self.held.is_empty() {
-            (format!("rollback of run {} would hurt what is there now", self.run), self.held.clone())
+        } else if !held.is_empty() {
+            (format!("rollback of run {} would hurt what is there now", self.run), held)
         } else {
             return Ok(());
         };

@@ -98,24 +98,38 @@ pub(super) fn settle(host: &mut LiveHost, yes: bool, ui: &mut Ui) -> Result<()> 
     }
     let mut options = rollback_options(host);
     options.only_check = open.check;
+    options.only_unfinished = true;
     apply::rollback(host, &store, &open.run, &options, ui)?;
     ui.end_progress();
     ui.status(&format!("run {} is taken back", open.run));
     Ok(())
 }
 
-/// Names a run that was killed, on stderr: for the commands that only read.
+/// Names a run that was killed, or is at work, on stderr: for the commands that only read.
 pub(super) fn name_unfinished(host: &dyn Host, ui: &mut Ui) {
     if host.euid() != 0 {
         return;
     }
-    match apply::unfinished(host, &Store::default()) {
-        Ok(Some(open)) => {
-            ui.warning(&format!("run {} did not finish: `seaworthy rollback {}` takes it back", open.run, open.run));
+    match open_run(host) {
+        Ok(Some((run, Some(pid)))) => ui.warning(&format!("run {run} is at work (pid {pid}): the host is changing")),
+        Ok(Some((run, None))) => {
+            ui.warning(&format!("run {run} did not finish: `seaworthy rollback {run}` takes it back"));
         }
         Ok(None) => {}
         Err(failure) => ui.warning(&failure.message),
     }
+}
+
+/// The run that is not finished, and the process that is at work on it.
+fn open_run(host: &dyn Host) -> Result<Option<(String, Option<u32>)>> {
+    let open = || Ok(apply::unfinished(host, &Store::default())?.map(|open| open.run));
+    let Some(run) = open()? else { return Ok(None) };
+    let pid = apply::at_work(host);
+    // One that ended between the two looks holds no lock either.
+    if pid.is_none() && open()?.as_ref() != Some(&run) {
+        return Ok(None);
+    }
+    Ok(Some((run, pid)))
 }
 
 /// How a rollback works unless it is told otherwise.

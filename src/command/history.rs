@@ -1,7 +1,7 @@
 //! `seaworthy history`: what was done, when, by whom, and what still stands.
 
 use super::session;
-use crate::apply::{self, RunSummary, Store};
+use crate::apply::{self, RunSummary, State, Store};
 use crate::cli::{Format, Global};
 use crate::error::{Failure, Result};
 use crate::host::Host;
@@ -36,7 +36,10 @@ fn line(run: RunSummary) -> HistoryRun {
     let nows = || run.paths.iter().map(|p| &p.now).chain(run.containers.iter().map(|c| &c.now));
     let count = |what: &str| nows().filter(|now| now.starts_with(what)).count();
     let what = if run.containers.is_empty() { "paths" } else { "changes" };
+    let over = matches!(run.state, State::Unchanged | State::RolledBack);
     let stands = match (count("stands"), count("undone"), nows().count()) {
+        // One that was taken back before it came to a file.
+        (_, _, 0) if over => "nothing stands".to_owned(),
         (all, _, len) if all == len => "stands".to_owned(),
         (_, undone, len) if undone == len => "taken back".to_owned(),
         (stands, undone, len) => format!("{stands} of {len} {what} stand, {undone} are as before"),
@@ -50,5 +53,30 @@ fn line(run: RunSummary) -> HistoryRun {
         checks: run.checks,
         containers: run.containers.iter().map(|c| format!("{}: {}", c.change, c.now)).collect(),
         paths: run.paths.iter().map(|p| format!("{}: {}", p.path.display(), p.now)).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::apply::{PathNow, Who};
+
+    #[test]
+    fn of_a_run_that_is_over_and_changed_no_file_nothing_stands() {
+        let told = |state: State, paths: &[&str]| {
+            let paths = paths.iter().map(|now| PathNow { path: "/etc/x".into(), now: (*now).into() }).collect();
+            let who = Who { uid: 0, name: "root".into() };
+            let (id, tool_version) = ("r".to_owned(), "0".to_owned());
+            let (checks, undone, containers) = (Vec::new(), Vec::new(), Vec::new());
+            let (when, args, services) = (0, Vec::new(), true);
+            line(RunSummary { id, when, who, args, tool_version, state, checks, undone, paths, containers, services })
+                .stands
+        };
+        assert_eq!(told(State::RolledBack, &[]), "nothing stands");
+        assert_eq!(told(State::Unchanged, &[]), "nothing stands");
+        assert_eq!(told(State::Committed, &[]), "stands", "a unit was enabled");
+        assert_eq!(told(State::Committed, &["stands"]), "stands");
+        assert_eq!(told(State::RolledBack, &["undone"]), "taken back");
+        assert_eq!(told(State::Committed, &["stands", "undone"]), "1 of 2 paths stand, 1 are as before");
     }
 }

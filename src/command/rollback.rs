@@ -118,11 +118,15 @@ fn show(draft: &RollbackPlan, host: &LiveHost, ui: &mut Ui) {
     let comment = |out: &mut String, text: &str| {
         let _ = writeln!(out, "# {}", clean(text));
     };
-    for ChangedSince { path, both: [by_run, since], .. } in &draft.changed_since {
+    for ChangedSince { path, both: [by_run, since], now, .. } in &draft.changed_since {
         comment(&mut out, &format!("{} was changed since; what the run did:", path.display()));
         out.push_str(&diff::render(by_run, &names).text);
         comment(&mut out, "what was done since:");
         out.push_str(&diff::render(since, &names).text);
+        if since.before == since.after {
+            // A diff has no extended attributes.
+            comment(&mut out, &format!("it is now {now}"));
+        }
     }
     for since in &draft.containers_since {
         comment(&mut out, &format!("changed since: {since}"));
@@ -136,7 +140,7 @@ fn show(draft: &RollbackPlan, host: &LiveHost, ui: &mut Ui) {
     for action in &draft.actions {
         comment(&mut out, &format!("run: {action}"));
     }
-    for note in draft.notes.iter().chain(&draft.held) {
+    for note in draft.notes.iter().chain(&draft.held).chain(&draft.cuts) {
         comment(&mut out, &format!("note: {note}"));
     }
     ui.say(&paint_diff(&out));

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use seaworthy::apply::Store;
 use seaworthy::error::Kind;
 use seaworthy::plan::Act;
 
@@ -101,15 +102,25 @@ fn the_intent_is_on_the_disk_before_the_change() {
         let (what, path) = &host.trail[*at];
         *what != "sync" && !is_own(path) && !staged(path) && !path.ends_with("lib")
     });
-    let mut seen = 0;
+    let mut changed: Vec<&Path> = Vec::new();
     for at in changes {
         let journal = |what: &str| {
             host.trail[..at].iter().rposition(|(w, path)| *w == what && path.ends_with("journal") && is_own(path))
         };
         assert!(journal("sync") > journal("append"), "{:?} before its intent", host.trail[at]);
-        seen += 1;
+        changed.push(&host.trail[at].1);
     }
-    assert!(seen >= 9, "{seen}");
+    // Each path in its turn has an intent of its own.
+    changed.dedup();
+    assert!(changed.len() >= 8, "{changed:?}");
+    let id = Store::default().list(&host).unwrap().pop().unwrap();
+    let journal = host.text(&format!("/var/lib/seaworthy/runs/{id}/journal")).unwrap();
+    let records = journal.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let intents = records.filter(|record| record["record"] == "intent");
+    let mut paths: Vec<String> =
+        intents.filter_map(|intent| Some(intent["op"]["path"]["path"].as_str()?.to_owned())).collect();
+    paths.dedup();
+    assert_eq!(paths.iter().map(Path::new).collect::<Vec<_>>(), changed);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use seaworthy::apply::{RollbackOptions, Silent, State, Store, confirm, list, pla
 use seaworthy::error::Kind;
 use seaworthy::host::{Command, FileKind};
 use seaworthy::plan::{Act, FileState};
+use serde_json::json;
 
 use crate::support::fake_host::FakeHost;
 use crate::support::world::{
@@ -272,4 +273,116 @@ fn userns_remap_is_not_taken_back_over_what_came_since() {
     with_live_restore.extend(steps);
     assert_eq!(run(&mut host, &of(with_live_restore)).unwrap_err().kind, Kind::Refused);
     assert_as_before(&mut host, &busy(), "held");
+}
+
+/// A client builds, as far as a look for hazards can see.
+fn building(host: &mut FakeHost) {
+    for (name, text) in [("comm", "docker\n"), ("cgroup", "0::/user.slice\n"), ("cmdline", "docker\0build\0.\0")] {
+        host.write(&format!("/proc/777/{name}"), 0o444, text);
+    }
+}
+
+#[test]
+fn what_a_restart_cuts_holds_whoever_asks_and_nobody_who_mends() {
+    let world = || {
+        let mut host = busy();
+        host.write("/proc/stat", 0o444, "btime 1794990000\n");
+        host.write("/proc/self/status", 0o444, "Name:\tseaworthy\nPPid:\t0\n");
+        host
+    };
+    let timer = RollbackOptions { only_unfinished: true, ..options() };
+    let force = RollbackOptions { force: true, ..options() };
+    for (confirm_within, how) in [(None, &force), (Some(60), &force), (Some(60), &timer)] {
+        let mut host = world();
+        let before = host.state();
+        let id = run_with(&mut host, &plan(), &With { confirm_within, ..With::default() }).unwrap().run;
+        assert_eq!(plan_rollback(&host, &Store::default(), &id, None).unwrap().cuts, [] as [&str; 0]);
+        building(&mut host);
+        let after = host.state();
+        let shown = plan_rollback(&host, &Store::default(), &id, None).unwrap();
+        assert_eq!(shown.cuts, ["interrupts: build by docker"]);
+        let error = undo(&mut host, &id).unwrap_err();
+        assert_eq!((error.kind, error.host.as_deref(), host.state()), (Kind::Refused, Some("unchanged"), after));
+        assert!(error.causes.iter().any(|cause| cause == "interrupts: build by docker"), "{error:?}");
+        rollback(&mut host, &Store::default(), &id, how, &mut Silent).unwrap();
+        assert_eq!(host.state(), before);
+    }
+    // One that was killed, here before its last line.
+    let mut host = world();
+    let before = host.state();
+    let id = run(&mut host, &plan()).unwrap().run;
+    let journal = format!("/var/lib/seaworthy/runs/{id}/journal");
+    let whole = host.text(&journal).unwrap();
+    let end = whole.trim_end().rfind('\n').unwrap() + 1;
+    host.write(&journal, 0o600, &whole[..end]);
+    building(&mut host);
+    undo(&mut host, &id).unwrap();
+    assert_eq!(host.state(), before);
+    // Where nobody can look it holds as well.
+    let mut host = world();
+    let id = run(&mut host, &plan()).unwrap().run;
+    host.files.remove(Path::new("/proc/self/status"));
+    let causes = undo(&mut host, &id).unwrap_err().causes;
+    assert!(causes[0].starts_with("interrupts: could not look: /proc/self/status"), "{causes:?}");
+    // What restarts nothing cuts nothing.
+    let mut host = world();
+    let id = run(&mut host, &of(vec![step(Act::File(config_change(AFTER)), &["a"])])).unwrap().run;
+    building(&mut host);
+    undo(&mut host, &id).unwrap();
+}
+
+#[test]
+fn devices_that_a_daemon_reload_takes_hold_a_rollback() {
+    let mut host = busy();
+    host.write("/proc/stat", 0o444, "btime 1794990000\n");
+    host.settle(4711);
+    let path = "/etc/systemd/system/docker.service.d/x.conf";
+    let drop_in = change(path, FileState::Absent, present(0o644, Some("[Service]\n")));
+    let dir = FileState::Present { dir: true, mode: 0o755, uid: 0, gid: 0, content: None };
+    let folders = ["/etc/systemd", "/etc/systemd/system", "/etc/systemd/system/docker.service.d"];
+    let mut steps: Vec<_> =
+        folders.iter().map(|path| step(Act::File(change(path, FileState::Absent, dir.clone())), &["a"])).collect();
+    steps.extend([step(Act::File(drop_in), &["a"]), step(Act::DaemonReload, &["a"])]);
+    let id = run(&mut host, &of(steps)).unwrap().run;
+    let devices = json!({"HostConfig": {"Devices": [{"PathOnHost": "/dev/nvidia0"}]}});
+    host.engine_over.insert("/containers/web00ff/json".into(), devices);
+    let error = undo(&mut host, &id).unwrap_err();
+    assert_eq!(
+        (error.kind, error.causes.as_slice()),
+        (Kind::Refused, &["loses-devices: web (/dev/nvidia0)".into()][..])
+    );
+    host.engine_over.clear();
+    undo(&mut host, &id).unwrap();
+    assert_eq!(host.text(path), None);
+}
+
+#[test]
+fn an_acl_given_since_is_not_lost_without_force() {
+    let acl = ("system.posix_acl_access".to_owned(), b"user:ada:r--".to_vec());
+    for path in [CONFIG, RULES] {
+        let mut host = busy();
+        let (before, id) = (host.state(), run(&mut host, &plan()).unwrap().run);
+        host.files.get_mut(Path::new(path)).unwrap().xattrs.push(acl.clone());
+        let shown = plan_rollback(&host, &Store::default(), &id, None).unwrap();
+        let [one] = shown.changed_since.as_slice() else { panic!("{:?}", shown.changed_since) };
+        assert!(one.now.ends_with(" with other attributes: system.posix_acl_access"), "{}", one.now);
+        assert_eq!(undo(&mut host, &id).unwrap_err().kind, Kind::Refused);
+        // That of one check keeps it.
+        if path == CONFIG {
+            let only = RollbackOptions { only_check: Some("daemon.icc".into()), ..options() };
+            rollback(&mut host, &Store::default(), &id, &only, &mut Silent).unwrap();
+            assert!(node(&host, path).xattrs.contains(&acl));
+        }
+        let force = RollbackOptions { force: true, ..options() };
+        rollback(&mut host, &Store::default(), &id, &force, &mut Silent).unwrap();
+        assert_eq!(host.state(), before);
+    }
+    // Labels are not people's, and a new file's ACL may be its directory's.
+    let mut host = busy();
+    let id = run(&mut host, &plan()).unwrap().run;
+    host.files.get_mut(Path::new(CONFIG)).unwrap().xattrs = vec![("security.selinux".into(), b"other".to_vec())];
+    let dir = Path::new(RULES).parent().unwrap();
+    host.files.get_mut(dir).unwrap().xattrs.push(("system.posix_acl_default".into(), b"user:ada:r--".to_vec()));
+    host.files.get_mut(Path::new(RULES)).unwrap().xattrs.push(acl);
+    undo(&mut host, &id).unwrap();
 }

@@ -1,6 +1,6 @@
 //! Hazards that nobody can look for, and hazards that come late, on real hosts: both hold.
 
-use crate::hosts::{content, daemon, same, says};
+use crate::hosts::{containers, content, daemon, runs, same, says, seaworthy};
 use crate::hosts_hazards::{held, start, talk, wait_for};
 use crate::machine::Machine;
 
@@ -139,4 +139,47 @@ fn hazards_that_come_late_stop_the_run() {
     assert_eq!((daemon(&host), host.ok("docker inspect -f '{{.State.Pid}}' web")), (process, run));
     assert_eq!(host.ok("docker info -f '{{.LiveRestoreEnabled}}'"), "false");
     assert_eq!(host.ok("systemctl list-timers --all | grep -c seaworthy || true"), "0");
+}
+
+/// Rolls back on demand, by the timer of an unconfirmed run, and by the next apply, while an exec runs in a container.
+#[test]
+fn what_a_rollback_cuts_is_asked_for_first() {
+    let host = Machine::host("trixie");
+    host.ok("lab-image; docker run -d --name web --network none busybox:1 sleep 10000");
+    let (before, running) = (content(&host), containers(&host));
+    let working = || {
+        start(&host, "exec", "docker exec web sleep 7000");
+        wait_for(&host, "docker top web | grep 'sleep 7000'");
+    };
+    let cut = |what: &str| {
+        wait_for(&host, "grep 'ended [1-9]' /run/lab/exec");
+        // Its process lives on, with nobody at the other end.
+        host.ok("kill $(pgrep -f '^sleep 7000')");
+        assert_eq!(containers(&host), running, "{what}");
+        same(&before, &content(&host), &format!("{what} is not exact"));
+    };
+    let checks = "--check live-restore,no-new-privileges";
+    seaworthy(&host, &format!("apply --yes {checks}"), 0);
+    let (after, process) = (content(&host), daemon(&host));
+    working();
+    let refused = seaworthy(&host, "rollback --yes", 3).stderr;
+    says(&refused, &["# note: interrupts: exec in web: sleep", "would hurt what is there now", "host: unchanged"]);
+    says(&refused, &["--force`"]);
+    same(&after, &content(&host), "a refusal changed something");
+    assert_eq!(daemon(&host), process, "it was restarted");
+    assert!(!host.ok("cat /run/lab/exec").contains("ended"), "the exec was cut");
+    // That of a fix which took no restart is not held, and cuts nothing.
+    seaworthy(&host, "rollback --yes --check live-restore", 0);
+    assert!(!host.ok("cat /run/lab/exec").contains("ended"), "the exec was cut");
+    seaworthy(&host, "rollback --yes --force", 0);
+    cut("a forced rollback");
+
+    // What nobody confirms is undone, whatever that cuts.
+    seaworthy(&host, &format!("apply --yes {checks} --confirm-within 6000"), 0);
+    let run = runs(&host).pop().expect("a run");
+    working();
+    let unit = format!("seaworthy-confirm-{run}.service");
+    host.ok(&format!("systemctl start {unit}; while systemctl is-active -q {unit}; do sleep 0.2; done"));
+    says(&seaworthy(&host, &format!("history {run}"), 0).stdout, &["rolled back"]);
+    cut("the rollback of an unconfirmed run");
 }

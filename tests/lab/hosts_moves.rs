@@ -49,7 +49,12 @@ fn of_two_at_once_one_is_refused_and_a_container_that_comes_meanwhile_is_seen() 
         says(&out.stderr, &["another seaworthy is at work", "host: unchanged", "hint: wait"]);
         assert!(!out.stderr.contains("taken back"), "{}", out.stderr);
     }
-    seaworthy(&host, "plan", 2);
+    let at_work = format!("run {run} is at work (pid {})", host.ok("cat /run/at"));
+    for args in ["plan", "audit"] {
+        let looked = seaworthy(&host, args, 2).stderr;
+        says(&looked, &[&at_work]);
+        assert!(!looked.contains("did not finish"), "{looked}");
+    }
     same(&state, &snapshot(&host), "the second one changed something");
     let out = resumed(&host);
     assert_eq!(out.status, 0, "{}", out.stdout);
@@ -133,8 +138,19 @@ fn what_was_changed_since_is_shown_three_ways_without_its_secrets() {
     same(&changed, &content(&host), "a refusal changed something");
     says(&seaworthy(&host, &format!("history {run} -v"), 0).stdout, &["changed since"]);
 
-    // Put to what the run left, it is the run's again.
+    // Put to what the run left, it is the run's again; with an ACL for one more user, mode and owner as they were, not.
     host.write_file("/etc/docker/daemon.json", &format!("{left}\n"));
+    let acl = "import os, struct; entries = [(1, 6, -1), (2, 4, 33), (4, 4, -1), (16, 4, -1), (32, 4, -1)]; \
+        acl = struct.pack('<I', 2) + b''.join(struct.pack('<HHi', *one) for one in entries); \
+        os.setxattr('/etc/docker/daemon.json', 'system.posix_acl_access', acl)";
+    let listed = host.ok("ls -l --time-style=+ /etc/docker/daemon.json");
+    host.ok(&format!("python3 -c \"{acl}\""));
+    let out = seaworthy(&host, &format!("rollback {run} --yes"), 3);
+    says(&out.stderr, &["# what was done since:", "with other attributes: system.posix_acl_access", "--force`"]);
+    let names = "python3 -c \"import os; print(os.listxattr('/etc/docker/daemon.json'))\"";
+    says(&host.ok(names), &["system.posix_acl_access"]);
+    host.ok("python3 -c \"import os; os.removexattr('/etc/docker/daemon.json', 'system.posix_acl_access')\"");
+    assert_eq!(host.ok("ls -l --time-style=+ /etc/docker/daemon.json"), listed);
     seaworthy(&host, &format!("rollback {run} --yes"), 0);
     same(&before, &content(&host), "the rollback is not exact");
 }

@@ -18,9 +18,30 @@ print $told "waited for" if system("pgrep -x apt-get >/dev/null") == 0;
 close $told;
 "#;
 
+/// A signal in the middle of an installation: what apt-get has begun it ends, and nothing else is begun.
+fn interrupted(vm: &Machine, signal: &str) {
+    vm.ok(&format!(
+        "env --default-signal=INT,TERM seaworthy apply --yes {AUDIT_ONLY} >/run/said 2>&1 & p=$!; \
+         until test -e /usr/sbin/auditctl; do kill -0 $p || {{ cat /run/said; exit 99; }}; sleep 0.1; done; kill -{signal} $p; \
+         pgrep -x apt-get >/run/apt || exit 98; wait $p; test $? = 1 || {{ cat /run/said; exit 97; }}"
+    ));
+    let said = vm.ok("cat /run/said");
+    for part in ["interrupted", "host: unchanged, but for packages"] {
+        assert!(said.contains(part), "{signal}: no `{part}` in {said}");
+    }
+    assert_eq!(vm.ok("dpkg --audit; dpkg-query -W -f '${db:Status-Abbrev}' auditd"), "ii", "{signal}");
+    assert_eq!(vm.ok("pgrep -lx 'apt-get|dpkg'; systemctl list-timers --all | grep seaworthy; true"), "", "{signal}");
+    assert_eq!(vm.sh(&format!("test -e {OWN_RULES}")).status, 1, "{signal}");
+    assert!(!vm.sh("seaworthy audit -q").stderr.contains("did not finish"), "{signal}");
+}
+
 #[test]
 fn auditd_is_installed_and_stays() {
     let vm = Machine::vm("bookworm");
+    for signal in ["INT", "TERM"] {
+        vm.ok("dpkg --purge auditd");
+        interrupted(&vm, signal);
+    }
     vm.ok("dpkg --purge auditd");
     let plan = vm.sh(&format!("seaworthy plan {AUDIT_ONLY}"));
     assert_eq!(plan.status, 2);
@@ -56,6 +77,15 @@ fn auditd_that_is_off_is_switched_on_and_disabled_again() {
     assert_eq!(kernel_rules(&vm), own_rules(&vm));
     seaworthy(&vm, "rollback --yes");
     assert_eq!(vm.sh("systemctl is-enabled auditd").stdout, "disabled\n");
+    assert_eq!(kernel_rules(&vm), Vec::<String>::new());
+    crate::vm_look::assert_same(&before, &files(&vm));
+
+    // More is recorded than auditd may write: the kernel would lose the records of others too.
+    vm.ok("auditctl -r 1; (until test -e /run/enough; do chmod 755 /usr/bin/docker; done) >/dev/null 2>&1 &");
+    let out = vm.sh(&format!("seaworthy apply --yes {AUDIT_ONLY}"));
+    vm.ok("touch /run/enough; auditctl -r 0");
+    assert_eq!(out.status, 4, "{out:?}");
+    assert!(out.stderr.contains("the kernel lost ") && out.stderr.contains("host: rolled back"), "{}", out.stderr);
     assert_eq!(kernel_rules(&vm), Vec::<String>::new());
     crate::vm_look::assert_same(&before, &files(&vm));
 }

@@ -139,11 +139,12 @@ fn sockets_are_found_where_the_daemon_says() {
     let bind = |facts: &mut Facts, source: &str| {
         let mount = Mount { kind: "bind".into(), source: source.into(), ..Mount::default() };
         let confinement = Confinement { mounts: vec![mount], ..Confinement::default() };
-        facts.workload.containers = Ok(vec![Container { confinement, ..web() }]);
+        Arc::make_mut(&mut facts.workload).containers = Ok(vec![Container { confinement, ..web() }]);
         told(&Rule::DockerSocket, facts).0
     };
     let mut facts = host(Vec::new(), Vec::new());
-    facts.daemon.rootless = vec!["/run/user/1000/docker.sock".into()];
+    facts.daemon.others =
+        vec![crate::facts::Other { socket: "/run/user/1000/docker.sock".into(), what: "a rootless Docker" }];
     for source in
         ["/", "/run", "/var/run", "/run/containerd", "/run/docker/containerd", "/run/user", "/srv/x/docker.sock"]
     {
