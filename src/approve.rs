@@ -6,9 +6,10 @@ use std::fmt::Write;
 use crate::audit::{Disruption, Finding};
 use crate::error::{Failure, Result};
 use crate::plan::{Act, FileState, Held, Plan};
+use crate::report::hazards::hazards;
 use crate::report::plan_text::action;
 use crate::report::plural;
-use crate::report::text::{hazards, subject, word};
+use crate::report::text::{subject, word};
 use crate::text::{clean, clean_lines};
 use crate::ui::{QUIT, Role, Ui, paint, paint_diff};
 

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::host::{LiveHost, Recorder};
 use crate::plan::{Accept, Choice, Plan, Planned};
 use crate::report::plan_text::{self};
-use crate::report::{AuditReport, text};
+use crate::report::{AuditReport, hazards, text};
 use crate::ui::Ui;
 
 /// The guided way, from nothing.
@@ -70,7 +70,7 @@ fn chosen(host: &LiveHost, wish: &Wish<'_>, ui: &mut Ui) -> Result<Option<Plan>>
             let choice = Choice { only: Some(chosen), accept };
             let plan = session.plan(choice, no_restart, &past)?.plan;
             for held in &plan.held {
-                ui.warning(&format!("{} {}: left out", held.check, text::hazards(&held.hazards)));
+                ui.warning(&format!("{} {}: left out", held.check, hazards::hazards(&held.hazards)));
             }
             Ok(Some(plan))
         }

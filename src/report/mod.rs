@@ -1,5 +1,6 @@
 //! What was found and done, as one value each, and their renderings. Nothing here decides or writes.
 
+pub mod hazards;
 pub mod json;
 pub mod mask;
 mod model;

@@ -1,7 +1,7 @@
 //! The plan as one document that `patch -p1` and `git apply` take: diffs, and everything else as `#` lines.
 
+use super::hazards::of_held;
 use super::model::plural;
-use super::text::hazards;
 use crate::host::Command;
 use crate::plan::{Act, FileChange, Plan, Step};
 use crate::text::clean;
@@ -39,7 +39,7 @@ pub fn document(plan: &Plan, number: &dyn Fn(&str) -> Option<String>, render: Re
         note(&mut out, "note", text);
     }
     for held in &plan.held {
-        note(&mut out, "held", &format!("{} {}; {}", held.check, hazards(&held.hazards), held.include()));
+        note(&mut out, "held", &of_held(held));
     }
     out
 }

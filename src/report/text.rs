@@ -4,8 +4,9 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
+use super::hazards::{of_finding, of_held};
 use super::model::{AuditReport, HistoryRun, HostLine, Rest, RunReport, Summary, number, plural};
-use crate::audit::{Applicability, Finding, HazardFound, PendingOn, Verdict, is_attested};
+use crate::audit::{Applicability, Finding, PendingOn, Verdict, is_attested};
 use crate::catalog::Severity;
 use crate::text::clean;
 use crate::ui::{Role, paint};
@@ -95,7 +96,7 @@ fn folded<'a>(findings: &[&'a Finding], verbose: u8) -> Vec<Alike<'a>> {
     // Findings of one check stand together: with thousands of them only those few are looked through.
     let mut first = 0;
     for &finding in findings {
-        let words = format!("{}\n{}", verdict(finding), hazards(&finding.hazards));
+        let words = format!("{}\n{}", verdict(finding), of_finding(finding));
         if all.get(first).is_none_or(|(alike, _)| alike[0].check != finding.check) {
             first = all.len();
         }
@@ -121,7 +122,7 @@ fn line(out: &mut String, alike: &Alike<'_>, benchmark: &str, slug: usize, verbo
         }
     }
     if finding.verdict == Verdict::Fail && finding.applicability == Some(Applicability::Ask) {
-        wrap(out, BELOW, &format!("held, {}", hazards(&finding.hazards)));
+        wrap(out, BELOW, &format!("held, {}", of_finding(finding)));
     }
 }
 
@@ -194,21 +195,6 @@ pub fn waits_for(pending: PendingOn) -> &'static str {
         PendingOn::Login => "the next login",
         PendingOn::Reboot => "the next boot",
     }
-}
-
-/// `hides-images: redis:7, 3 volumes; swarm: could not look: …`.
-pub fn hazards(hazards: &[HazardFound]) -> String {
-    let one = |found: &HazardFound| {
-        let HazardFound { hazard, evidence, looked } = found;
-        let evidence = evidence.iter().map(|name| clean(name)).collect::<Vec<_>>().join(", ");
-        match (looked, evidence.is_empty()) {
-            (true, false) => format!("{}: {evidence}", word(hazard)),
-            (true, true) => word(hazard),
-            (false, false) => format!("{}: could not look: {evidence}", word(hazard)),
-            (false, true) => format!("{}: could not look", word(hazard)),
-        }
-    };
-    hazards.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
 /// The name that serde gives to a unit variant: the word of the documents.
@@ -286,9 +272,8 @@ pub fn run(report: &RunReport, done: &str) -> String {
     for Rest { check, reason } in pending {
         wrap(&mut out, "pending: ", &format!("{} waits for {}", clean(check), clean(reason)));
     }
-    for held in held {
-        let text = format!("{} {}; {}", clean(&held.check), hazards(&held.hazards), clean(&held.include()));
-        wrap(&mut out, "held: ", &text);
+    for one in held {
+        wrap(&mut out, "held: ", &of_held(one));
     }
     for Rest { check, reason } in not_reverted {
         // What is about the whole run names nothing of its own.

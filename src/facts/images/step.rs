@@ -166,7 +166,10 @@ pub fn masked(line: &str) -> String {
 fn parts(line: &str) -> Parts<'_> {
     let line = line.trim();
     let line = line.strip_suffix("# buildkit").unwrap_or(line).trim();
-    let line = line.split_once("#(nop)").map_or(line, |(_, instruction)| instruction.trim_start());
+    let instruction = |line: &str| line.split_whitespace().next().is_some_and(|first| INSTRUCTIONS.contains(&first));
+    // The mark of the old builder stands before the instruction; behind one it is a word like others.
+    let marked = line.split_once("#(nop)").filter(|_| !instruction(line));
+    let line = marked.map_or(line, |(_, behind)| behind.trim_start());
     let first = line.split_whitespace().next().unwrap_or_default();
     let (word, rest) = if INSTRUCTIONS.contains(&first) {
         (first, line[first.len()..].trim_start())

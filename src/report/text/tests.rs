@@ -136,13 +136,6 @@ fn what_could_not_be_seen_is_said_in_the_head() {
 }
 
 #[test]
-fn a_hazard_that_could_not_be_looked_for_says_so() {
-    let blind = HazardFound { looked: false, ..samples::hazard(Hazard::Swarm, &["daemon stopped"]) };
-    let found = samples::hazard(Hazard::StopsContainers, &["web", "db\n"]);
-    assert_eq!(hazards(&[found, blind]), "stops-containers: web, db\\n; swarm: could not look: daemon stopped");
-}
-
-#[test]
 fn a_run_tells_what_is_done_what_waits_and_what_is_held() {
     let mut report = RunReport {
         envelope: Envelope::new(0, None, 0),
