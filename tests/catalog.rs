@@ -6,6 +6,8 @@
 
 #[path = "catalog/coverage.rs"]
 mod coverage;
+#[path = "catalog/covered.rs"]
+mod covered;
 #[path = "catalog/fixture.rs"]
 mod fixture;
 #[path = "catalog/lines.rs"]

@@ -1,6 +1,8 @@
 //! Our verdicts beside those of docker-bench-security 1.6.0, recorded on the same machines.
 #![allow(clippy::disallowed_methods, reason = "tests read recorded files")]
 
+#[path = "docker_bench/page.rs"]
+mod page;
 #[path = "docker_bench/stock.rs"]
 mod stock;
 

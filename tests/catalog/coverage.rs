@@ -10,6 +10,7 @@ use seaworthy::plan::Choice;
 use seaworthy::policy::Policy;
 
 use crate::Checked;
+use crate::covered;
 use crate::fixture::{Fixture, folder};
 use crate::look::Question;
 use crate::world;
@@ -37,6 +38,7 @@ pub(crate) fn trials(catalog: &'static Catalog, fixtures: &[Arc<Fixture>]) -> Ve
         trial("catalogue::every_check_is_seen_good_and_bad", good_and_bad),
         trial("catalogue::no_slug_of_an_earlier_release_is_missing", slugs),
         trial("catalogue::scenarios_have_names_of_their_own", names),
+        trial("catalogue::the_readme_counts_the_checks", covered::is_fresh),
         trial("catalogue::what_is_harmless_only_with_live_restore_is_held_without", declined),
     ]
 }

@@ -20,7 +20,7 @@ fn compare(log: &str, host: &str, known: &[Known]) {
 const NO_SWARM: &str = "docker-bench passes the checks of a swarm where there is none";
 
 /// A host without an image and without a swarm.
-const EMPTY: &[Known] = &[
+pub(crate) const EMPTY: &[Known] = &[
     ("4.6", "PASS", Verdict::NotApplicable, "without an image none has a health check"),
     ("4.7", "PASS", Verdict::NotApplicable, "without an image none has an update"),
     ("4.9", "PASS", Verdict::NotApplicable, "without an image none has an ADD"),
@@ -42,7 +42,7 @@ fn a_host_without_images_and_swarm_is_judged_alike() {
 }
 
 /// Images of both builders, some containers, a manager of a swarm of its own.
-const SWARM: &[Known] = &[
+pub(crate) const SWARM: &[Known] = &[
     (
         "4.7",
         "INFO",
