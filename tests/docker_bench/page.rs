@@ -1,5 +1,7 @@
 //! The page that tells on what we differ and why: `fixtures/reports/docker-bench/README.md`.
 
+use std::fmt::Write;
+
 use seaworthy::audit::Verdict;
 
 use super::{DEFAULT_ULIMITS, DIFFERENCES, Known, fixture, stock};
@@ -29,7 +31,8 @@ fn page() -> String {
     out.push_str("\nOf containers, how many only one of both names:\n\n");
     out.push_str("| check | docker-bench alone | seaworthy alone | why |\n|---|---|---|---|\n");
     for (number, theirs, ours, why) in DIFFERENCES {
-        out.push_str(&format!("| {number} | {} | {} | {why} |\n", theirs.len(), ours.len()));
+        let line = writeln!(out, "| {number} | {} | {} | {why} |", theirs.len(), ours.len());
+        line.expect("a String takes everything");
     }
     out
 }
