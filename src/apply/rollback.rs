@@ -260,7 +260,8 @@ fn undo(
     done.notes.append(&mut daemon.notes);
     done.keep(undone);
     for update in &draft.live {
-        progress.step(&format!("set container {} back", update.back.name));
+        let what = update.back.after.what();
+        progress.step(&format!("set {what} of container {} back", update.back.name));
         let left = update.reach(host, &plan.target.socket, journal);
         done.left.extend(done_note(&mut done.errors, left));
     }

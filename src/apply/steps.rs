@@ -172,7 +172,7 @@ impl Engine<'_, '_> {
                 return Err(Failure::new(format!("container {} was changed by someone else meanwhile", change.name)));
             }
         }
-        self.progress.step(&format!("update container {}", change.name));
+        self.progress.step(&format!("update {} of container {}", change.after.what(), change.name));
         self.intend(Op::Update { change: change.clone() })?;
         live::set(self.host, socket, change)?;
         self.outcome.containers.push(change.clone());

@@ -95,7 +95,7 @@ fn limits_there_and_back(suite: &str) {
 fn killed(host: &Machine, apply: &str) {
     let once = format!(
         "rm -f /run/said; {apply} 2>/run/said & p=$!; \
-         until grep -q '^update container' /run/said || ! kill -0 $p; do sleep 0.01; done; kill -9 $p; wait $p"
+         until grep -q '^update .* container' /run/said || ! kill -0 $p; do sleep 0.01; done; kill -9 $p; wait $p"
     );
     for _ in 0..20 {
         if host.sh(&once).status == 137 {
