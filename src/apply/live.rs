@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use super::journal::{Journal, Op, Record};
-use super::rollback_plan::RollbackPlan;
 use super::service;
 use crate::error::{Failure, Result};
 use crate::facts::{Container, short};
@@ -149,53 +148,6 @@ pub(super) fn begun<'a>(journal: &'a Journal, plan: &Plan, check: Option<&str>) 
         }
     }
     found
-}
-
-impl RollbackPlan {
-    /// Takes up what the run did to containers.
-    pub(super) fn containers(&mut self, host: &dyn Host, journal: &Journal, plan: &Plan, check: Option<&str>) {
-        let changes = begun(journal, plan, check);
-        if changes.is_empty() {
-            return;
-        }
-        let info = service::get(host, &plan.target.socket, "/info").unwrap_or_default();
-        let systemd = info["CgroupDriver"] == "systemd";
-        for change in changes {
-            let LiveChange { name, before, after, .. } = change;
-            let undo = |from| LiveUndo { back: change.reversed(), from };
-            match look(host, &plan.target.socket, change) {
-                Ok(Standing::Before) => continue,
-                Ok(Standing::Gone) => {
-                    self.notes.push(format!("container {name} is gone: {} cannot be set back", after.what()));
-                    continue;
-                }
-                Ok(Standing::Foreign(now)) => {
-                    self.containers_since.push(format!(
-                        "container {name}: {} before {}, left by the run {}, now {}",
-                        after.what(),
-                        before.shown(),
-                        after.shown(),
-                        now.shown()
-                    ));
-                    self.live.push(undo(Some(now)));
-                }
-                // A daemon that is down may be brought back by this very rollback.
-                Ok(Standing::After) | Err(_) => self.live.push(undo(None)),
-            }
-            if *before == (ContainerState::PidsLimit { limit: 0 }) && systemd {
-                self.notes.push(format!(
-                    "container {name} may have any number of processes; systemd's own limit (TasksMax) does not come back"
-                ));
-            }
-            if before.is_unlimited_memory() {
-                self.notes.push(format!(
-                    "container {name} may take all memory again; docker shows a limit of 4 EiB, since it cannot take one \
-                     away"
-                ));
-            }
-        }
-        self.actions.extend(self.live.iter().map(|undo| undo.back.command()));
-    }
 }
 
 impl LiveUndo {

@@ -8,14 +8,14 @@ use super::hazards::{cuts, hazards};
 use super::history::{State, state};
 use super::image::Image;
 use super::journal::{Journal, Op, Record};
-use super::live::LiveUndo;
+use super::live::{self, LiveUndo, begun};
 use super::partial;
 use super::prepare::about_content;
 use super::service::{self, DOCKER};
 use super::store::{PLAN, Run, Store};
 use crate::error::{Failure, Kind, Result};
 use crate::host::{Command, FileKind, Host};
-use crate::plan::{Act, FileChange, FileState, Plan, Step};
+use crate::plan::{Act, ContainerState, FileChange, FileState, LiveChange, Plan, Step};
 
 /// What a rollback would do.
 #[derive(Clone, Debug)]
@@ -231,6 +231,51 @@ impl RollbackPlan {
         };
         let failure = causes.into_iter().fold(Failure::refused(message), Failure::because);
         Err(failure.host("unchanged").hint(format!("run `seaworthy rollback {} --force`", self.run)))
+    }
+
+    /// Takes up what the run did to containers.
+    fn containers(&mut self, host: &dyn Host, journal: &Journal, plan: &Plan, check: Option<&str>) {
+        let changes = begun(journal, plan, check);
+        if changes.is_empty() {
+            return;
+        }
+        let info = service::get(host, &plan.target.socket, "/info").unwrap_or_default();
+        let systemd = info["CgroupDriver"] == "systemd";
+        for change in changes {
+            let LiveChange { name, before, after, .. } = change;
+            let undo = |from| LiveUndo { back: change.reversed(), from };
+            match live::look(host, &plan.target.socket, change) {
+                Ok(live::Standing::Before) => continue,
+                Ok(live::Standing::Gone) => {
+                    self.notes.push(format!("container {name} is gone: {} cannot be set back", after.what()));
+                    continue;
+                }
+                Ok(live::Standing::Foreign(now)) => {
+                    self.containers_since.push(format!(
+                        "container {name}: {} before {}, left by the run {}, now {}",
+                        after.what(),
+                        before.shown(),
+                        after.shown(),
+                        now.shown()
+                    ));
+                    self.live.push(undo(Some(now)));
+                }
+                // A daemon that is down may be brought back by this very rollback.
+                Ok(live::Standing::After) | Err(_) => self.live.push(undo(None)),
+            }
+            if *before == (ContainerState::PidsLimit { limit: 0 }) && systemd {
+                self.notes.push(format!(
+                    "container {name} may have any number of processes; systemd's own limit (TasksMax) does not come back"
+                ));
+            }
+            if before.is_unlimited_memory() {
+                self.notes.push(format!(
+                    "container {name} may take all memory again; docker shows a limit of 4 EiB, since it cannot take one \
+                     away"
+                ));
+            }
+        }
+        self.actions.extend(self.live.iter().map(|undo| undo.back.command()));
     }
 
     /// How a command of the plan is taken back.

@@ -24,13 +24,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use workload::Workload;
+
 use crate::catalog::Object;
 use crate::host::{Host, Query, path};
 
 pub use images::{Detail, Health, Image};
 pub use model::{
-    Argument, Audit, AuditRule, Config, Daemon, Facts, FiledRule, Install, Known, Located, Names, Other, Place,
-    Running, Scope, Unit, Unknown, Version,
+    Argument, Audit, AuditRule, Config, Daemon, FiledRule, Install, Known, Located, Names, Other, Place, Running,
+    Scope, Unit, Unknown, Version,
 };
 pub use networks::Network;
 pub use settings::{Origin, Setting, has_option};
@@ -39,6 +41,41 @@ pub use workload::{Container, Swarm, short};
 
 /// The units that are looked at.
 const UNITS: &[&str] = &["docker.service", "docker.socket", "containerd.service", "auditd.service"];
+
+/// Everything the audit looks at.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// What kind of host this is and how much of it we may see.
+    pub scope: Scope,
+    /// The daemon: its configuration on disk, its flags, what is in force.
+    pub daemon: Daemon,
+    /// systemd units by name (`docker.service`, `docker.socket`, `containerd.service`, `auditd.service`).
+    pub units: BTreeMap<String, Known<Unit>>,
+    /// Audit rules on disk and in the kernel.
+    pub audit: Audit,
+    /// Where each object of the catalogue is on this host. An empty list: it does not exist here.
+    pub objects: BTreeMap<Object, Known<Vec<Located>>>,
+    /// `/etc/environment`; an absent file is the empty text.
+    pub environment: Known<String>,
+    /// Members of the group docker: listed ones and those whose primary group it is.
+    pub docker_group: Known<Vec<String>>,
+    /// Mount points, as in `/proc/self/mountinfo`: mount point and `major:minor`.
+    pub mounts: Known<Vec<(PathBuf, String)>>,
+    /// Version of the Docker command line, `None` when it is not installed.
+    pub client_version: Known<Option<Version>>,
+    /// Names of users and groups that appear as owners.
+    pub names: Names,
+    /// What lives here: containers, images, volumes, processes.
+    pub workload: Arc<Workload>,
+    /// Images, or why they are not known.
+    pub images: Known<Vec<Image>>,
+    /// This node of the swarm; `None`: it is in none.
+    pub swarm: Known<Option<Node>>,
+    /// Networks that the swarm has on this node, by name. Empty outside a swarm.
+    pub networks: Known<Vec<Network>>,
+    /// When the host was read, seconds since the epoch.
+    pub read_at: i64,
+}
 
 /// What has to be read besides what is always read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

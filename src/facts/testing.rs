@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::model::{Argument, Audit, Config, Daemon, Facts, Install, Names, Place, Running, Scope, Unknown, Version};
+use super::Facts;
+use super::model::{Argument, Audit, Config, Daemon, Install, Names, Place, Running, Scope, Unknown, Version};
 use super::workload::{Processes, Swarm, Workload};
 use crate::host::{Answer, EngineError, FileKind, Group, Host, Query, Stat};
 
