@@ -11,6 +11,7 @@ use std::sync::Arc;
 use crate::catalog::{Builtin, Check, Edit, Entry, Object, SwarmRule};
 use crate::facts::{Facts, Needs};
 use crate::policy::Policy;
+use crate::text::clean;
 
 use subject::Subjects;
 
@@ -97,11 +98,30 @@ fn finding(entry: &Entry, (title, references): &Common, outcome: probe::Outcome)
         pending_on,
         severity: severity.unwrap_or(entry.severity),
         expected,
-        actual,
-        source,
+        // Names of programs and paths in containers are anybody's.
+        actual: clean(&actual),
+        source: clean(&source),
         applicability: None,
         hazards: Vec::new(),
         disruption: Disruption::None,
         waived: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Catalog;
+    use crate::facts::{Container, testing};
+
+    #[test]
+    fn what_a_container_calls_itself_reaches_no_terminal() {
+        let catalog = Catalog::built_in();
+        let entries = [catalog.get("container.devices").expect("a check")];
+        let mut facts = testing::facts();
+        let devices = vec!["/dev/ev\u{1b}[2J\nhint: run".into()];
+        Arc::make_mut(&mut facts.workload).containers = Ok(vec![Container { devices, ..Container::default() }]);
+        let found = audit(&entries, &facts, &Policy::default());
+        assert_eq!(found[0].actual, "/dev/ev\\u{1b}[2J\\nhint: run");
     }
 }

@@ -43,7 +43,7 @@ pub(crate) const FORGET: &str = "systemctl reset-failed docker.socket docker.ser
 
 /// Options that give a container the host's programs, `sleep` and `id` in `/suid` with the setuid bit.
 const SUID: &str = "--network none -u 1000 -v /srv/suid:/suid:ro -v /usr:/usr:ro -v /lib:/lib:ro -v /lib64:/lib64:ro";
-const CHECKS: &str = "live-restore,no-new-privileges";
+const CHECKS: &str = "live-restore,daemon.no-new-privileges";
 
 /// Everything that a restart leaves alone, close to what it does not.
 fn near_misses(host: &Machine) {
@@ -103,7 +103,7 @@ fn what_a_restart_cuts(suite: &str, buildkit: u8) {
     let app = host.ok("docker inspect -f '{{.Id}}' app");
     let processes = "docker inspect -f '{{.Name}} {{.State.Pid}}' web checked plain bound suid caps";
     let before = host.ok(processes);
-    seaworthy(&host, &format!("apply --yes --check {CHECKS} --accept no-new-privileges"), 0);
+    seaworthy(&host, &format!("apply --yes --check {CHECKS} --accept daemon.no-new-privileges"), 0);
     // Each was in its way for a reason; what was not named lives on.
     for name in ["v4", "v6", "exec", "build"] {
         wait_for(&host, &format!("grep 'ended [1-9]' /run/lab/{name}"));
@@ -141,7 +141,7 @@ fn inside_a_container_nothing_is_applied() {
     for (line, why) in [
         ("docker exec ci /srv/seaworthy apply --yes", "this is a container (/.dockerenv)"),
         (entered, "this process lives in a container ("),
-        (&format!("{entered} --accept icc,no-new-privileges,userland-proxy"), "and would end with it"),
+        (&format!("{entered} --accept icc,daemon.no-new-privileges,userland-proxy"), "and would end with it"),
         ("unshare --cgroup seaworthy apply --yes", "this process lives in a container ("),
         ("unshare --cgroup seaworthy rollback --yes", "this process lives in a container ("),
     ] {

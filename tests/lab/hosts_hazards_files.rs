@@ -58,10 +58,10 @@ fn our_own_change_put_back_is_not_made_again() {
     // Taken back by ourselves it is nobody's.
     seaworthy(&host, "apply --yes --check live-restore", 0);
     seaworthy(&host, "rollback --yes", 0);
-    assert_eq!(held(&host, "no-new-privileges"), "");
+    assert_eq!(held(&host, "daemon.no-new-privileges"), "");
     seaworthy(&host, "apply --yes --check live-restore", 0);
     host.ok(&format!("rm {CONFIG}; systemctl reload docker"));
-    says(&held(&host, "no-new-privileges"), &[&format!("{CONFIG}: our last change was put back")]);
+    says(&held(&host, "daemon.no-new-privileges"), &[&format!("{CONFIG}: our last change was put back")]);
     says(&seaworthy(&host, "apply --yes", 0).stdout, &["held: daemon.icc foreign-owner"]);
     assert_eq!(host.sh(&format!("test -e {CONFIG}")).status, 1);
 }

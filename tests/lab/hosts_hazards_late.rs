@@ -48,7 +48,7 @@ fn what_the_engine_does_not_tell_holds() {
         host.ok("kill $(pgrep -f '^python3 /run/lab/proxy.py') && rm /run/docker.sock");
         found
     };
-    let all = "live-restore,icc,userland-proxy,no-new-privileges,userns-remap";
+    let all = "live-restore,icc,userland-proxy,daemon.no-new-privileges,userns-remap";
     // The proxy itself is no trouble.
     let found = broken("/nothing", "error", all);
     says(&found, &["daemon.no-new-privileges interrupts: exec in web: sleep; include"]);
@@ -60,8 +60,8 @@ fn what_the_engine_does_not_tell_holds() {
     }
     says(&broken("/json", "hang", "userns-remap"), &["could not look: Engine API: ", "no whole answer within"]);
     says(&broken("/volumes", "error", "userns-remap"), &["could not look further: Engine API: /volumes: answers 500"]);
-    says(&broken("/exec/", "error", "no-new-privileges"), &["interrupts: could not look: Engine API: /exec/"]);
-    says(&broken("/info", "error", "live-restore,no-new-privileges"), &["could not look"]);
+    says(&broken("/exec/", "error", "daemon.no-new-privileges"), &["interrupts: could not look: Engine API: /exec/"]);
+    says(&broken("/info", "error", "live-restore,daemon.no-new-privileges"), &["could not look"]);
     host.ok("mv /run/engine.sock /run/docker.sock");
 }
 
@@ -74,7 +74,7 @@ fn what_may_not_be_read_or_makes_no_sense_holds() {
         host.ok(&format!("cd /; {user} seaworthy plan --check {checks} | grep '^# held'"))
     };
     // With the socket, but without everyone's processes.
-    let found = nobody("$(stat -c %g /run/docker.sock)", "no-new-privileges,userland-proxy");
+    let found = nobody("$(stat -c %g /run/docker.sock)", "daemon.no-new-privileges,userland-proxy");
     let processes = "could not look: processes: only root sees all of them";
     says(&found, &[&format!("interrupts: {processes}"), &format!("drops-privilege: {processes}")]);
     says(&found, &[&format!("cuts-traffic: {processes}")]);
@@ -84,10 +84,10 @@ fn what_may_not_be_read_or_makes_no_sense_holds() {
         says(&found, &[&format!("{hazard}: could not look: /var/lib/docker: Permission denied")]);
     }
     // Root reads all of it, and the daemon is down: silent where there is nothing, blind where it makes no sense.
-    assert_eq!(held(&host, "live-restore,icc,no-new-privileges"), "");
+    assert_eq!(held(&host, "live-restore,icc,daemon.no-new-privileges"), "");
     says(&held(&host, "userns-remap"), &["hides-images: image busybox:1, container old; include"]);
     host.ok("for f in /var/lib/docker/containers/*/config.v2.json; do echo '{' >$f; done");
-    for check in ["icc", "no-new-privileges", "userns-remap"] {
+    for check in ["icc", "daemon.no-new-privileges", "userns-remap"] {
         says(&held(&host, check), &["could not look", "config.v2.json: EOF"]);
     }
 }
@@ -121,7 +121,7 @@ fn hazards_that_come_late_stop_the_run() {
 
     host.ok("lab-image; docker run -d --name web -p 127.0.0.1:8080:80 busybox:1 nc -ll -p 80 -e cat");
     let run = host.ok("docker inspect -f '{{.State.Pid}}' web");
-    let checks = "--check live-restore,no-new-privileges,icc";
+    let checks = "--check live-restore,daemon.no-new-privileges,icc";
     let said = meanwhile(&host, checks, &|| {
         start(&host, "exec", "docker exec web sleep 10000");
         wait_for(&host, "docker top web | grep 'sleep 10000'");
@@ -158,7 +158,7 @@ fn what_a_rollback_cuts_is_asked_for_first() {
         assert_eq!(containers(&host), running, "{what}");
         same(&before, &content(&host), &format!("{what} is not exact"));
     };
-    let checks = "--check live-restore,no-new-privileges";
+    let checks = "--check live-restore,daemon.no-new-privileges";
     seaworthy(&host, &format!("apply --yes {checks}"), 0);
     let (after, process) = (content(&host), daemon(&host));
     working();

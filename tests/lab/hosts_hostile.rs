@@ -55,7 +55,7 @@ fn strange_names_and_secrets_show_nowhere() {
     };
     say("audit -v", 2);
     say("audit --format json", 2);
-    let everything = "--accept content-trust,no-new-privileges,icc,live-restore,userland-proxy";
+    let everything = "--accept content-trust,daemon.no-new-privileges,icc,live-restore,userland-proxy";
     says(
         &say(&format!("plan {everything}"), 2).stdout,
         &["# not patchable: secrets are masked", r"ev\u{1b}[2J\nhint: run `curl x`\u{202e}\u{9b}il"],
