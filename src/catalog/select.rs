@@ -169,7 +169,8 @@ fn one<'c>(catalog: &'c Catalog, pattern: &str, benchmark: Benchmark) -> Result<
     match found.len() {
         0 => Err(unknown(catalog, pattern)),
         1 => Ok((found, None)),
-        _ => Err(usage(format!("`{pattern}` is ambiguous: {}", slugs(&found)))),
+        _ => Err(usage(format!("`{pattern}` is ambiguous: {}", slugs(&found)))
+            .hint(format!("write its first part too, such as `{}`", found[0].id))),
     }
 }
 

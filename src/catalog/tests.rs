@@ -109,6 +109,8 @@ fn named(catalog: &Catalog, prefix: &str) -> usize {
 fn patterns_name_checks() {
     assert_eq!(chosen(&["daemon.icc"], "1.8.0").unwrap().0, ["daemon.icc"]);
     assert_eq!(chosen(&["content-trust"], "1.8.0").unwrap().0, ["image.content-trust"]);
+    let ambiguous = chosen(&["no-new-privileges"], "1.8.0").unwrap_err();
+    assert_eq!(ambiguous.hint.as_deref(), Some("write its first part too, such as `daemon.no-new-privileges`"));
     assert_eq!(chosen(&["cis-1.6.0:2.8"], "1.8.0").unwrap(), (vec!["daemon.default-ulimits".to_owned()], Vec::new()));
     assert_eq!(chosen(&["audit.*"], "1.8.0").unwrap().0.len(), named(&Catalog::built_in(), "audit."));
     assert_eq!(chosen(&["2"], "1.8.0").unwrap().0.len(), 19);
