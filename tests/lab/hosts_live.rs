@@ -166,30 +166,6 @@ fn limits_there_and_back_on_trixie() {
     limits_there_and_back("trixie");
 }
 
-/// Where the container hosts run on control groups of the first version, this is the one on the second, as most hosts
-/// have it: swap has a limit of its own there, and systemd one for processes.
-#[test]
-fn vm_limits_there_and_back_on_control_groups_2() {
-    let vm = Machine::vm("bookworm");
-    vm.ok("test -e /sys/fs/cgroup/cgroup.controllers");
-    let vm = busy(vm);
-    let swap =
-        "cat /sys/fs/cgroup$(cut -d: -f3 /proc/$(docker inspect -f '{{.State.Pid}}' web)/cgroup)/memory.swap.max";
-    vm.write_file("/etc/seaworthy/config.toml", CONFIG);
-    let applied = seaworthy(&vm, &format!("apply --yes {CHECKS} --subject web"), 0);
-    says(&applied.stderr, &["the limit that systemd gave them when they were started (TasksMax) does not come back"]);
-    assert_eq!(enforced(&vm, "web"), [256 << 20, 300, 50_000]);
-    assert_eq!(vm.ok(swap), "0");
-    let held = seaworthy(&vm, "plan --check container.memory --subject one", 0);
-    says(&held.stdout, &["needs-value: one: 64 MiB proposed;"]);
-    seaworthy(&vm, "rollback --yes", 0);
-    assert_eq!(enforced(&vm, "web"), [0, 0, 0]);
-    let limit = vm.ok(swap);
-    assert!(limit == "max" || limit.parse::<i64>().unwrap() >= 1 << 60, "{limit}");
-    vm.ok("docker restart -t 0 web");
-    assert_eq!(enforced(&vm, "web"), [0, 0, 0]);
-}
-
 #[test]
 fn what_comes_between_a_change_and_its_way_back_on_bookworm() {
     what_comes_between("bookworm");

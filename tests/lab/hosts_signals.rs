@@ -177,9 +177,10 @@ fn a_signal_at_any_step_takes_the_run_back_and_more_do_not_stop_that() {
         }
         busy.is_as_before(&what);
     }
-    // One at a time, meanwhile.
+    // One at a time, meanwhile: the first one is held, so that it does not get ready before the second is refused.
     let second = "env --default-signal=INT seaworthy apply --yes 2>/run/said & p=$!
-        until grep -q '^restart' /run/said; do sleep 0.01; done; seaworthy apply --yes; echo $?; kill -INT $p; wait $p";
+        until grep -q '^restart' /run/said; do sleep 0.01; done; kill -STOP $p; seaworthy apply --yes; echo $?; \
+        kill -INT $p; kill -CONT $p; wait $p";
     let out = host.sh(second);
     assert_eq!((out.stdout.as_str(), out.status), ("3\n", 4), "{out:?}");
     says(&out.stderr, &["another seaworthy is at work on this host", "host: unchanged"]);

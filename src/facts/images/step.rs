@@ -186,9 +186,9 @@ fn parts(line: &str) -> Parts<'_> {
     Parts { word, arguments: count, words: shell_words(body) }
 }
 
-/// The last word of ADD and COPY, behind what they take.
+/// The last word of ADD and COPY, behind what they take; one that was hidden says nothing.
 fn target(words: &[String]) -> Option<&String> {
-    words.last().filter(|word| words.len() > 1 && !word.contains("://"))
+    words.last().filter(|word| words.len() > 1 && !word.contains("://") && !word.contains(MASK))
 }
 
 /// `|2`: two build arguments follow.

@@ -53,9 +53,12 @@ fn is_boolean(value: &str) -> bool {
     matches!(value, "true" | "false")
 }
 
-/// Neither systemd nor a shell does anything to such text (`%` and `$` would be expanded).
+/// Neither systemd nor a shell does anything to such text (`%` and `$` would be expanded). Behind a short flag an equals
+/// sign would not be part of the value: `-H=x` is `-H x`.
 fn needs_no_quotes(value: &str) -> bool {
-    !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_./:=,@+-[]".contains(&byte))
+    !value.is_empty()
+        && !value.starts_with('=')
+        && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_./:=,@+-[]".contains(&byte))
 }
 
 /// One occurrence of a flag: the words `first..=last` of a run.

@@ -154,6 +154,14 @@ fn a_mark_behind_an_instruction_is_a_word() {
     }
 }
 
+#[test]
+fn what_was_hidden_is_no_target() {
+    for line in ["ADD x $P://me@host", "ADD x ********", "ADD x $********"] {
+        assert_eq!(Step::read(line).target, None, "{line}");
+        assert_eq!(Step::read(line), Step::read(&masked(line)), "{line}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -124,6 +124,11 @@ fn finds_the_assignment_of_a_line() {
 }
 
 #[test]
+fn an_equals_sign_before_a_value_would_not_be_part_of_it() {
+    assert_eq!(edit_file("ExecStart=/d -H x\n", 1, &["-H", "--host"], false, Some("=unix:///run/x")), None);
+}
+
+#[test]
 fn removal_leaves_comments_between_joined_lines() {
     let unit = "ExecStart=/d \\\n# why\n  --icc \\\n  -H x\n";
     let new = remove_flag(unit, ICC, true).unwrap();
