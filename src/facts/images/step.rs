@@ -328,7 +328,8 @@ fn shown(word: &str) -> String {
     if known {
         return word.to_owned();
     }
-    if SHELLS.contains(&base(word)) || MANAGERS.iter().any(program) {
+    // An address may end in such a name as well.
+    if !word.contains("://") && (SHELLS.contains(&base(word)) || MANAGERS.iter().any(program)) {
         return base(word).to_owned();
     }
     // That it comes from elsewhere counts.

@@ -16,6 +16,16 @@ use words::Word;
 /// All occurrences change, since the last one wins. `value` `None` takes them away. Returns the new text; `None`
 /// when the flag is not there, or the value cannot be written without quoting.
 pub fn edit_file(text: &str, place_line: usize, names: &[&str], boolean: bool, value: Option<&str>) -> Option<String> {
+    let new = edited(text, place_line, names, boolean, value)?;
+    // Quotes can stand so oddly that what is written is not what is read: done again, it would change again. A value that
+    // goes over fewer lines now may have left this one behind.
+    let same_lines = text.matches('\n').count() == new.matches('\n').count();
+    let lasts =
+        value.is_none() || !same_lines || edited(&new, place_line, names, boolean, value).as_ref() == Some(&new);
+    lasts.then_some(new)
+}
+
+fn edited(text: &str, place_line: usize, names: &[&str], boolean: bool, value: Option<&str>) -> Option<String> {
     let runs = words::runs_at(text, place_line);
     let edits: Vec<(Range<usize>, String)> = runs
         .iter()
@@ -28,6 +38,9 @@ pub fn edit_file(text: &str, place_line: usize, names: &[&str], boolean: bool, v
         })
         .collect();
     if edits.is_empty() || value.is_some_and(|value| !needs_no_quotes(value)) {
+        return None;
+    }
+    if edits.windows(2).any(|pair| pair[0].0.end > pair[1].0.start) {
         return None;
     }
     let mut new = text.to_owned();

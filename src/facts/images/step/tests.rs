@@ -156,7 +156,7 @@ fn a_mark_behind_an_instruction_is_a_word() {
 
 #[test]
 fn what_was_hidden_is_no_target() {
-    for line in ["ADD x $P://me@host", "ADD x ********", "ADD x $********"] {
+    for line in ["ADD x $P://me@host", "ADD x ********", "ADD x $********", "ADD x ://:29/dnf"] {
         assert_eq!(Step::read(line).target, None, "{line}");
         assert_eq!(Step::read(line), Step::read(&masked(line)), "{line}");
     }

@@ -129,6 +129,12 @@ fn an_equals_sign_before_a_value_would_not_be_part_of_it() {
 }
 
 #[test]
+fn quotes_that_make_no_sense_are_left_alone() {
+    let unit = "[Service]\n\";=\nEnvironment=\"OPTS=-debug\"n 'B=-D -D=--debug\"n 'B=-D -D=info'D=info'\n";
+    assert_eq!(edit_file(unit, 3, &["-D", "--debug"], true, Some("--hosts-f")), None);
+}
+
+#[test]
 fn removal_leaves_comments_between_joined_lines() {
     let unit = "ExecStart=/d \\\n# why\n  --icc \\\n  -H x\n";
     let new = remove_flag(unit, ICC, true).unwrap();
