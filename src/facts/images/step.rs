@@ -328,8 +328,9 @@ fn shown(word: &str) -> String {
     if known {
         return word.to_owned();
     }
-    // An address may end in such a name as well.
-    if !word.contains("://") && (SHELLS.contains(&base(word)) || MANAGERS.iter().any(program)) {
+    // An address and an option may end in such a name as well.
+    if !word.contains("://") && !word.starts_with('-') && (SHELLS.contains(&base(word)) || MANAGERS.iter().any(program))
+    {
         return base(word).to_owned();
     }
     // That it comes from elsewhere counts.
