@@ -22,9 +22,9 @@ fn fresh(suite: &str) -> Machine {
     vm
 }
 
-/// Applies everything; every watch of our file is in the kernel and records.
-fn apply_everything(vm: &Machine) {
-    seaworthy(vm, "apply --yes");
+/// Applies everything but what `skip` leaves; every watch of our file is in the kernel and records.
+fn apply_everything(vm: &Machine, skip: &str) {
+    seaworthy(vm, &format!("apply --yes {skip}"));
     let (rules, own) = (kernel_rules(vm), own_rules(vm));
     for watched in ["/usr/sbin/dockerd", "/run/containerd", "/etc/docker", "/etc/docker/daemon.json", "/usr/bin/docker"]
     {
@@ -37,9 +37,9 @@ fn apply_everything(vm: &Machine) {
     assert!(recorded(vm, "/usr/bin/touch"), "a new file in /etc/docker was not recorded");
 }
 
-fn apply_again_does_nothing(vm: &Machine) {
+fn apply_again_does_nothing(vm: &Machine, skip: &str) {
     let before = (untouched(vm), kernel_rules(vm), files(vm));
-    let said = seaworthy(vm, "apply --yes");
+    let said = seaworthy(vm, &format!("apply --yes {skip}"));
     assert!(said.contains("nothing to do"), "{said}");
     assert_eq!((untouched(vm), kernel_rules(vm), files(vm)), before);
 }
@@ -48,15 +48,21 @@ fn apply_again_does_nothing(vm: &Machine) {
 fn rules_survive_a_reboot_and_leave_with_the_rollback() {
     let vm = fresh("bookworm");
     let before = files(&vm);
-    apply_everything(&vm);
-    apply_again_does_nothing(&vm);
+    let later = "--skip daemon.no-new-privileges,userland-proxy";
+    apply_everything(&vm, later);
+    apply_again_does_nothing(&vm, later);
 
     let rules = kernel_rules(&vm);
+    let plan = vm.sh("seaworthy plan --out /root/plan.json");
+    assert_eq!(plan.status, 2, "{plan:?}");
     vm.reboot();
     assert_eq!(kernel_rules(&vm), rules, "after the reboot");
     // containerd made its directory after the rules were loaded: what is watched has to be the one in use
     vm.ok("cp /bin/true /run/containerd/x && rm /run/containerd/x");
     assert!(recorded(&vm, "/usr/bin/cp"), "/run/containerd is not watched after the reboot");
+    // The boot changed nothing of what the plan is about.
+    let said = seaworthy(&vm, "apply /root/plan.json --yes");
+    assert!(said.contains("2 checks applied"), "{said}");
     let audit = findings(&vm, "--check 'audit.*' --check 'daemon.*'");
     let needs_value = [
         "daemon.rootless manual -",
@@ -67,6 +73,8 @@ fn rules_survive_a_reboot_and_leave_with_the_rollback() {
     let left: Vec<_> = open(&audit).into_iter().filter(|f| !needs_value.contains(&f.as_str())).collect();
     assert!(left.is_empty(), "{left:#?}");
 
+    seaworthy(&vm, "rollback --yes");
+    assert_eq!(kernel_rules(&vm), rules, "the rules are of the other run");
     let said = seaworthy(&vm, "rollback --yes");
     assert_eq!(kernel_rules(&vm), [SITE_RULE], "{said}");
     assert_same(&before, &files(&vm));
@@ -78,8 +86,8 @@ fn rules_survive_a_reboot_and_leave_with_the_rollback() {
 fn trixie_takes_the_rules_and_gives_them_back() {
     let vm = fresh("trixie");
     let before = files(&vm);
-    apply_everything(&vm);
-    apply_again_does_nothing(&vm);
+    apply_everything(&vm, "");
+    apply_again_does_nothing(&vm, "");
     seaworthy(&vm, "rollback --yes");
     assert_eq!(kernel_rules(&vm), [SITE_RULE]);
     assert_same(&before, &files(&vm));
