@@ -10,6 +10,11 @@ const BREAKS: &str = "image.content-trust is accepted in spite of breaks-pulls: 
 fn profile_lab_brings_the_whole_exercise() {
     let vm = Machine::vm("bookworm");
     let before = files(&vm);
+    vm.ok("lab-image; docker run -d --name deep --privileged --network none busybox:1 sleep 100000");
+    let plan = vm.sh("seaworthy plan --profile lab");
+    let held = plan.stdout.lines().find(|line| line.starts_with("# held: daemon.userns-remap"));
+    assert!(held.is_some_and(|held| held.contains("breaks-startup: deep is privileged")), "{}", plan.stdout);
+    vm.ok("docker rm -f deep; docker rmi busybox:1");
     let plan = vm.sh("seaworthy plan --profile lab");
     assert_eq!(plan.status, 2);
     assert!(plan.stdout.contains(&format!("\n# note: {BREAKS}")), "{}", plan.stdout);
@@ -38,6 +43,9 @@ fn profile_lab_brings_the_whole_exercise() {
     assert_ne!(unsigned.status, 0);
     assert!(unsigned.stderr.contains("notary"), "the client did not ask for a signature: {}", unsigned.stderr);
     assert_eq!(vm.ok("docker run --rm busybox:1 cat /proc/self/uid_map").split_whitespace().nth(1), Some("100000"));
+    // What held it in the beginning: such a container does not start any more.
+    let deep = vm.sh("docker run --rm --privileged --network none busybox:1 true");
+    assert!(deep.status != 0 && deep.stderr.contains("user namespaces"), "{deep:?}");
 
     seaworthy(&vm, "rollback --yes --force");
     assert_same(&before, &files(&vm));
