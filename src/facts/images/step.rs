@@ -268,10 +268,14 @@ fn manager(command: &[String]) -> Option<(&'static Manager, &'static str, &[Stri
     }
 }
 
-/// The name of a program that may be given with its folder. An assignment is no program.
+/// The name of a program that may be given with its folder. What is no plain path (an option, an assignment, an address,
+/// something taken from elsewhere) names none and stays as it is.
 fn base(word: &str) -> &str {
-    let name = word.rsplit('/').next().unwrap_or(word);
-    if word.contains('=') { word } else { name }
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._+-".contains(&byte);
+    if word.starts_with('-') || !word.bytes().all(plain) {
+        return word;
+    }
+    word.rsplit('/').next().unwrap_or(word)
 }
 
 /// `-c`, `-ec`, `-exc`: the next word of a shell's is a command.
@@ -322,15 +326,12 @@ fn shown(word: &str) -> String {
     let known = SEPARATORS.contains(&word)
         || WRAPPERS.contains(&word)
         || VALUED.contains(&word)
-        || SHELLS.contains(&word)
         || is_command_option(word)
         || MANAGERS.iter().any(verb);
     if known {
         return word.to_owned();
     }
-    // An address and an option may end in such a name as well.
-    if !word.contains("://") && !word.starts_with('-') && (SHELLS.contains(&base(word)) || MANAGERS.iter().any(program))
-    {
+    if SHELLS.contains(&base(word)) || MANAGERS.iter().any(program) {
         return base(word).to_owned();
     }
     // That it comes from elsewhere counts.
