@@ -90,15 +90,6 @@ impl Machine {
         self.own("reboot");
     }
 
-    /// Cuts the power `seconds` after `line` began, unless `line` itself did earlier (sysrq `b`), then powers on again.
-    /// Virtual machines only.
-    pub(crate) fn power_cut(&self, line: &str, seconds: f32) {
-        let seconds = seconds.to_string();
-        let out = call(self.script, &["exec", "-k", &seconds, &self.state, "bash", "-c", line], b"");
-        assert_eq!(out.status, 0, "power not cut: {}", out.stderr);
-        self.boot();
-    }
-
     /// Cuts the power. Virtual machines only.
     pub(crate) fn off(&self) {
         self.own("cut");
