@@ -164,6 +164,8 @@ pub enum Sub {
         #[arg(long, value_name = "text|json", value_enum, default_value_t, hide_possible_values = true)]
         format: Format,
     },
+    /// Takes a fail on, for a reason and until a day: it is still judged, and no longer open
+    Waive(Waive),
     /// Records this host's facts in one file, secrets masked, for `audit --facts` elsewhere
     Facts {
         /// Where to write; without it: standard output
@@ -259,6 +261,23 @@ pub struct Rollback {
     pub format: Format,
 }
 
+/// Arguments of `waive`. `--subject` names the subjects; without it: all of the check's.
+#[derive(Clone, Debug, Args)]
+pub struct Waive {
+    /// A slug, its last part, or a number
+    #[arg(value_name = "CHECK")]
+    pub name: String,
+    /// Why the site lives with it
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Who answers for it
+    #[arg(long, value_name = "NAME")]
+    pub owner: String,
+    /// The last day on which it counts, such as 2027-01-31
+    #[arg(long, value_name = "DAY", value_parser = crate::policy::parse_date)]
+    pub until: jiff::civil::Date,
+}
+
 /// What the command line asks for.
 pub enum Parsed {
     /// A command.
@@ -332,13 +351,13 @@ impl Cli {
             Some(Sub::Apply(args)) => args.format == Format::Json,
             Some(Sub::Rollback(args)) => args.format == Format::Json,
             Some(Sub::History { format, .. } | Sub::Checks { format }) => *format == Format::Json,
-            Some(Sub::Confirm { .. } | Sub::Explain { .. } | Sub::Facts { .. }) | None => false,
+            Some(Sub::Confirm { .. } | Sub::Explain { .. } | Sub::Waive(_) | Sub::Facts { .. }) | None => false,
         }
     }
 
     /// Whether the command may change the host, so that a signal must not end it between two writes.
     pub fn writes(&self) -> bool {
-        matches!(self.command, None | Some(Sub::Apply(_) | Sub::Rollback(_) | Sub::Confirm { .. }))
+        matches!(self.command, None | Some(Sub::Apply(_) | Sub::Rollback(_) | Sub::Confirm { .. } | Sub::Waive(_)))
     }
 
     /// Selection where it has no meaning would be ignored silently, and more done than was meant.
@@ -356,6 +375,7 @@ impl Cli {
             Some(Sub::History { .. }) => ("history", &[]),
             Some(Sub::Facts { .. }) => ("facts", &[]),
             Some(Sub::Explain { .. }) => ("explain", &["--benchmark"]),
+            Some(Sub::Waive(_)) => ("waive", &["--subject", "--benchmark"]),
             Some(Sub::Rollback(_)) if self.global.check.len() > 1 => {
                 return Err(Failure::of(Kind::Usage, "`rollback` takes one `--check`"));
             }

@@ -1,6 +1,7 @@
 //! The site's file, `/etc/seaworthy/config.toml`: which checks, and the values that only the site can know.
 
 mod containers;
+mod waivers;
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
@@ -14,6 +15,7 @@ use crate::error::{Failure, Result};
 use crate::host::{Host, local, path};
 
 pub use containers::{CPU_PERIOD, ContainerValues, Containers};
+pub use waivers::{WAIVERS, Waiver, Waivers, parse_date, waived};
 
 /// Where the file is unless `--config` says otherwise.
 pub const CONFIG: &str = "/etc/seaworthy/config.toml";
@@ -30,6 +32,9 @@ pub struct Policy {
     pub trusted_docker_users: Vec<String>,
     /// Values for settings that have no right one for everybody.
     pub values: Values,
+    /// Fails that somebody took on.
+    #[serde(skip)]
+    pub waivers: Waivers,
     /// `--subject`: only findings on subjects that match one of these patterns; all when empty.
     #[serde(skip)]
     pub subjects: Vec<String>,
@@ -69,21 +74,16 @@ impl Policy {
     /// With file and line, and the key that was probably meant.
     pub fn load(host: &dyn Host, named: Option<&Path>) -> Result<Self> {
         let path = named.unwrap_or(Path::new(CONFIG));
-        let text = match named {
-            Some(path) if host.euid() == 0 => local::read_own(path, local::sudo_user().map(|(uid, _)| uid)),
-            Some(path) => local::read(path).map(Some),
-            None => read_own(host, path),
+        let mut policy = match text(host, path, named.is_some())? {
+            Some(text) => Self::parse(&text, path)?,
+            None if named.is_none() => Self::default(),
+            None => return Err(unread(path, &nix::errno::Errno::ENOENT.into())),
         };
-        match text {
-            Ok(Some(text)) => Self::parse(&text, path),
-            Ok(None) => Err(Failure::refused(format!("{} or its folder {}", path.display(), local::FOREIGN))
-                .host("unchanged")
-                .hint(format!("look at `ls -ld {}` and at its folder", path.display()))),
-            Err(error) if error.kind() == ErrorKind::NotFound && named.is_none() => Ok(Self::default()),
-            Err(error) => {
-                Err(Failure::new(format!("{} cannot be read", path.display())).because(error).host("unchanged"))
-            }
+        let beside = path.with_file_name(WAIVERS);
+        if let Some(text) = text(host, &beside, named.is_some())? {
+            policy.waivers = Waivers::parse(&text, &beside)?;
         }
+        Ok(policy)
     }
 
     /// Reads the file's text; `path` is for messages.
@@ -110,6 +110,30 @@ impl Policy {
             _ => None,
         }
     }
+}
+
+/// Reads a file of the site's, the host's or (`here`) the caller's; `None`: there is none.
+///
+/// # Errors
+/// It cannot be read, or others can write it.
+pub fn text(host: &dyn Host, path: &Path, here: bool) -> Result<Option<String>> {
+    let text = match (here, host.euid()) {
+        (true, 0) => local::read_own(path, local::sudo_user().map(|(uid, _)| uid)),
+        (true, _) => local::read(path).map(Some),
+        (false, _) => read_own(host, path),
+    };
+    match text {
+        Ok(Some(text)) => Ok(Some(text)),
+        Ok(None) => Err(Failure::refused(format!("{} or its folder {}", path.display(), local::FOREIGN))
+            .host("unchanged")
+            .hint(format!("look at `ls -ld {}` and at its folder", path.display()))),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(unread(path, &error)),
+    }
+}
+
+fn unread(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(format!("{} cannot be read", path.display())).because(error).host("unchanged")
 }
 
 /// The host's file decides what root writes. `None`: somebody else may have written it, or can put another in its place.

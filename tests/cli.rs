@@ -25,6 +25,8 @@ mod plan;
 mod readme;
 #[path = "cli/shell.rs"]
 mod shell;
+#[path = "cli/waive.rs"]
+mod waive;
 
 /// A host that runs nothing: a fresh Debian 12 with docker.io.
 const DEBIAN: &str = "fixtures/hosts/debian-12.json";

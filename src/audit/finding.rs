@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Hazard, Severity};
+use crate::policy::Waiver;
 
 /// How a check came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -126,4 +127,7 @@ pub struct Finding {
     /// Accepted by a waiver.
     #[serde(default)]
     pub waived: bool,
+    /// That waiver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiver: Option<Arc<Waiver>>,
 }

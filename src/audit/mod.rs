@@ -4,19 +4,22 @@ mod expect;
 mod finding;
 mod probe;
 mod subject;
+mod waiver;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::catalog::{Builtin, Check, Edit, Entry, Object, SwarmRule};
 use crate::facts::{Facts, Needs};
-use crate::policy::Policy;
+use crate::policy::{Policy, Waiver};
 use crate::text::clean;
+use wildmatch::WildMatch;
 
 use subject::Subjects;
 
 pub use expect::show as show_value;
 pub use finding::{Applicability, Disruption, Finding, HazardFound, PendingOn, Verdict};
+pub use waiver::{Stale, Trouble, stale};
 
 /// Whether all that is known of a finding is that a person has to look, and at what.
 pub fn is_attested(finding: &Finding) -> bool {
@@ -72,12 +75,20 @@ fn objects(entries: &[&Entry]) -> BTreeSet<Object> {
 
 /// Judges every check, on the subjects that the policy names: all, unless it names some.
 pub fn audit(entries: &[&Entry], facts: &Facts, policy: &Policy) -> Vec<Finding> {
-    let subjects = Subjects::new(&policy.subjects, facts);
+    let subjects = Subjects::new(facts);
+    let patterns: Vec<WildMatch> = policy.subjects.iter().map(|pattern| WildMatch::new(pattern)).collect();
+    let wanted = |outcome: &probe::Outcome| {
+        patterns.is_empty() || patterns.iter().any(|pattern| subjects.named(outcome, pattern))
+    };
     let mut findings = Vec::new();
     for entry in entries {
-        let outcomes = probe::run(entry, facts, policy).into_iter().filter(|outcome| subjects.wanted(outcome));
         let common = (Arc::from(entry.title.as_str()), Arc::new(entry.references.clone()));
-        findings.extend(outcomes.map(|outcome| finding(entry, &common, outcome)));
+        let taken_on = waiver::of_check(&entry.id, facts, policy);
+        for outcome in probe::run(entry, facts, policy).into_iter().filter(wanted) {
+            let waiver = taken_on.iter().find(|(_, pattern)| subjects.named(&outcome, pattern));
+            let waiver = waiver.filter(|_| outcome.verdict == Verdict::Fail).map(|(waiver, _)| Arc::clone(waiver));
+            findings.push(finding(entry, &common, outcome, waiver));
+        }
     }
     findings
 }
@@ -85,7 +96,12 @@ pub fn audit(entries: &[&Entry], facts: &Facts, policy: &Policy) -> Vec<Finding>
 /// Title and references, which a thousand findings of one check hold once.
 type Common = (Arc<str>, Arc<BTreeMap<String, String>>);
 
-fn finding(entry: &Entry, (title, references): &Common, outcome: probe::Outcome) -> Finding {
+fn finding(
+    entry: &Entry,
+    (title, references): &Common,
+    outcome: probe::Outcome,
+    waiver: Option<Arc<Waiver>>,
+) -> Finding {
     let probe::Outcome { subject, subject_id, verdict, pending_on, severity, expected, actual, source } = outcome;
     Finding {
         check: entry.id.clone(),
@@ -104,7 +120,8 @@ fn finding(entry: &Entry, (title, references): &Common, outcome: probe::Outcome)
         applicability: None,
         hazards: Vec::new(),
         disruption: Disruption::None,
-        waived: false,
+        waived: waiver.is_some(),
+        waiver,
     }
 }
 

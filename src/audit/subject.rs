@@ -1,4 +1,4 @@
-//! Which subjects a person asked for with `--subject`.
+//! Which subjects a person means, with `--subject` or in a waiver.
 
 use std::collections::BTreeMap;
 
@@ -7,57 +7,42 @@ use wildmatch::WildMatch;
 use super::probe::Outcome;
 use crate::facts::{Container, Facts, Image, short};
 
-/// Patterns, and what they are matched with besides the subject itself.
+/// What patterns are matched with besides the subject itself.
 pub(super) struct Subjects<'a> {
-    patterns: Vec<WildMatch>,
     containers: BTreeMap<&'a str, &'a Container>,
     images: BTreeMap<&'a str, &'a Image>,
 }
 
 impl<'a> Subjects<'a> {
-    pub(super) fn new(patterns: &[String], facts: &'a Facts) -> Self {
+    pub(super) fn new(facts: &'a Facts) -> Self {
         let containers = facts.workload.each().map(|(read, _)| read).unwrap_or_default();
         let images = facts.images.as_deref().unwrap_or_default();
         Self {
-            patterns: patterns.iter().map(|pattern| WildMatch::new(pattern)).collect(),
             containers: containers.iter().map(|container| (container.id.as_str(), container)).collect(),
             images: images.iter().map(|image| (image.id.as_str(), image)).collect(),
         }
     }
 
     /// Whether a pattern matches the subject: as `KIND:NAME`, by name or id; a container also by its image and its
-    /// labels (`KEY` or `KEY=VALUE`), an image also by its other tags, its digests and its labels. Without patterns
-    /// every subject is wanted.
-    pub(super) fn wanted(&self, outcome: &Outcome) -> bool {
-        if self.patterns.is_empty() {
-            return true;
-        }
+    /// labels (`KEY` or `KEY=VALUE`), an image also by its other tags, its digests and its labels.
+    pub(super) fn named(&self, outcome: &Outcome, pattern: &WildMatch) -> bool {
         let subject = outcome.subject.as_str();
         let (kind, name) = subject.split_once(':').unwrap_or(("", subject));
         let id = outcome.subject_id.as_deref().unwrap_or(name);
-        let named = self.matches(subject) || self.matches(name) || self.matches(id) || self.matches(short(id));
-        named
+        let label =
+            |(key, value): (&String, &String)| pattern.matches(key) || pattern.matches(&format!("{key}={value}"));
+        [subject, name, id, short(id)].iter().any(|text| pattern.matches(text))
             || match kind {
-                "container" => self.containers.get(id).is_some_and(|one| self.of_container(one)),
-                "image" => self.images.get(id).is_some_and(|one| self.of_image(one)),
+                "container" => self
+                    .containers
+                    .get(id)
+                    .is_some_and(|one| pattern.matches(&one.image) || one.labels.iter().any(label)),
+                "image" => self.images.get(id).is_some_and(|one| {
+                    one.tags.iter().chain(&one.digests).any(|name| pattern.matches(name))
+                        || one.labels.iter().any(label)
+                }),
                 _ => false,
             }
-    }
-
-    fn of_container(&self, container: &Container) -> bool {
-        self.matches(&container.image) || self.has_label(&container.labels)
-    }
-
-    fn of_image(&self, image: &Image) -> bool {
-        image.tags.iter().chain(&image.digests).any(|name| self.matches(name)) || self.has_label(&image.labels)
-    }
-
-    fn has_label(&self, labels: &BTreeMap<String, String>) -> bool {
-        labels.iter().any(|(key, value)| self.matches(key) || self.matches(&format!("{key}={value}")))
-    }
-
-    fn matches(&self, text: &str) -> bool {
-        self.patterns.iter().any(|pattern| pattern.matches(text))
     }
 }
 
@@ -76,14 +61,13 @@ mod tests {
             Container { id: id.clone(), name: "web".into(), image: "nginx:1".into(), labels, ..Container::default() };
         std::sync::Arc::make_mut(&mut facts.workload).containers = Ok(vec![web]);
         let outcome = Outcome::new("container:web", Verdict::Fail).id(id);
-        let wanted = |pattern: &str| Subjects::new(&[pattern.to_owned()], &facts).wanted(&outcome);
+        let wanted = |pattern: &str| Subjects::new(&facts).named(&outcome, &WildMatch::new(pattern));
         for pattern in ["web", "container:*", "0123456789ab", "0123*", "nginx:*", "tier", "tier=front"] {
             assert!(wanted(pattern), "{pattern}");
         }
         for pattern in ["we", "image:*", "tier=back", "front"] {
             assert!(!wanted(pattern), "{pattern}");
         }
-        assert!(Subjects::new(&[], &facts).wanted(&outcome));
     }
     #[test]
     fn an_image_goes_by_tag_digest_id_and_label() {
@@ -99,7 +83,7 @@ mod tests {
             history: Err(unread()),
         }]);
         let outcome = Outcome::new("image:web:1", Verdict::Fail).id(id.clone());
-        let wanted = |pattern: &str| Subjects::new(&[pattern.to_owned()], &facts).wanted(&outcome);
+        let wanted = |pattern: &str| Subjects::new(&facts).named(&outcome, &WildMatch::new(pattern));
         for pattern in
             ["web:1", "image:*", "0123456789ab", "sha256:0123*", "registry.example/*", "*@sha256:77", "tier=front"]
         {

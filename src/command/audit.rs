@@ -23,6 +23,7 @@ pub(super) fn run(args: &Audit, global: &Global, ui: &mut Ui) -> Result<u8> {
     let version = session.benchmark.version();
     let report =
         AuditReport::new(session.envelope(0), line, version, &session.profile, planned.findings, &args.fail_on);
+    let report = AuditReport { stale_waivers: session.stale_waivers(&report.findings), ..report };
     let exit = report.envelope.exit;
     match (&args.output, args.format) {
         (Some(path), Format::Text) => save(path, &text::audit(&report, ui.verbose()))?,

@@ -14,6 +14,7 @@ mod history;
 mod plan;
 mod rollback;
 mod session;
+mod waive;
 
 use std::path::Path;
 
@@ -59,6 +60,7 @@ fn dispatch(command: Option<Sub>, global: &Global, ui: &mut Ui) -> Result<u8> {
         Some(Sub::History { run, format }) => history::run(run.as_deref(), format, global, ui),
         Some(Sub::Explain { name }) => explain::run(&name, global, ui),
         Some(Sub::Checks { format }) => checks::run(format, global, ui),
+        Some(Sub::Waive(args)) => waive::run(&args, global, ui),
         Some(Sub::Facts { output }) => facts::run(output.as_deref(), global, ui),
     }
 }

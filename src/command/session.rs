@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use crate::audit;
+use crate::audit::{self, Finding, Stale};
 use crate::catalog::{Benchmark, Catalog, Entry, Hazard, Selection, resolve, select};
 use crate::cli::Global;
 use crate::error::{Failure, Kind, Result};
@@ -123,6 +123,11 @@ impl<'a> Session<'a> {
             return Err(Failure::of(Kind::Usage, message).hint("`seaworthy audit --format json` names them all"));
         }
         Ok(planned)
+    }
+
+    /// Waivers that somebody has to look at.
+    pub(super) fn stale_waivers(&self, findings: &[Finding]) -> Vec<Stale> {
+        audit::stale(catalog(), &self.entries, findings, &self.facts, &self.policy)
     }
 
     /// The slugs that `--accept` and the profile accept.

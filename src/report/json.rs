@@ -130,7 +130,7 @@ mod tests {
         audit(&report, &mut document).unwrap();
         let (value, keys) = keys(std::str::from_utf8(&document).unwrap());
         assert_eq!(keys[..5], HEAD);
-        assert_eq!(keys[5..], ["host", "benchmark", "profile", "findings", "summary"]);
+        assert_eq!(keys[5..], ["host", "benchmark", "profile", "findings", "summary", "stale_waivers"]);
         assert_eq!((&value["schema_version"], &value["exit"]), (&json!(1), &json!(2)));
         assert_eq!(value["benchmark"], "cis-1.8.0");
         let userns = &value["findings"][1];

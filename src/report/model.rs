@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::audit::{Applicability, Finding, Verdict};
+use crate::audit::{Applicability, Finding, Stale, Verdict};
 use crate::catalog::Severity;
 use crate::cli::FailOn;
 use crate::plan::{FileChange, FileState, Held, LiveChange, Plan, diff};
@@ -71,6 +71,8 @@ pub struct AuditReport {
     pub findings: Vec<Finding>,
     /// Their counts.
     pub summary: Summary,
+    /// Waivers that somebody has to look at.
+    pub stale_waivers: Vec<Stale>,
 }
 
 impl AuditReport {
@@ -86,7 +88,8 @@ impl AuditReport {
         envelope.exit = audit_exit(&findings, fail_on);
         let benchmark = format!("cis-{}", benchmark.trim_start_matches("cis-"));
         let summary = Summary::of(&findings);
-        Self { envelope, host, benchmark, profile: profile.to_owned(), findings, summary }
+        let stale_waivers = Vec::new();
+        Self { envelope, host, benchmark, profile: profile.to_owned(), findings, summary, stale_waivers }
     }
 }
 

@@ -28,6 +28,7 @@ pub(crate) fn finding(check: &str, number: &str, verdict: Verdict) -> Finding {
         hazards: Vec::new(),
         disruption: Disruption::None,
         waived: false,
+        waiver: None,
     }
 }
 

@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use super::hazards::{of_finding, of_held};
 use super::model::{AuditReport, HistoryRun, HostLine, Rest, RunReport, Summary, number, plural};
-use crate::audit::{Applicability, Finding, PendingOn, Verdict, is_attested};
+use crate::audit::{Applicability, Finding, PendingOn, Stale, Trouble, Verdict, is_attested};
 use crate::catalog::Severity;
+use crate::policy::Waiver;
 use crate::text::clean;
 use crate::ui::{Role, paint};
 
@@ -31,6 +32,7 @@ pub fn audit(report: &AuditReport, verbose: u8) -> String {
             line(&mut out, &alike, &report.benchmark, slug, verbose);
         }
     }
+    stale(&mut out, &report.stale_waivers);
     tail(&mut out, &report.summary);
     out
 }
@@ -133,6 +135,9 @@ fn verdict(finding: &Finding) -> String {
     match finding.verdict {
         Verdict::Fail => {
             let _ = write!(text, "{actual}; expected {expected}");
+            if let Some(Waiver { reason, owner, until, .. }) = finding.waiver.as_deref() {
+                let _ = write!(text, "; taken on by {} until {until}: {}", clean(owner), clean(reason));
+            }
             if !finding.waived && matches!(finding.applicability, Some(Applicability::Manual) | None) {
                 text.push_str(" (by hand)");
             }
@@ -203,6 +208,23 @@ pub(crate) fn word(value: &impl Serialize) -> String {
         Ok(serde_json::Value::String(word)) => word,
         Ok(other) => other.to_string(),
         Err(_) => String::new(),
+    }
+}
+
+/// Waivers that somebody has to look at.
+fn stale(out: &mut String, waivers: &[Stale]) {
+    if waivers.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "\n{}", paint(Role::Warning, &format!("waivers to look at: {}", waivers.len())));
+    for Stale { waiver, file, trouble } in waivers {
+        let why = match trouble {
+            Trouble::Expired => format!("counted until {}", waiver.until),
+            Trouble::Unused => "nothing that it names fails here".into(),
+            Trouble::UnknownCheck => "there is no such check".into(),
+        };
+        let place = format!("{}:{}", file.display(), waiver.line);
+        wrap(out, "  ", &format!("{}: {}, {}: {why}", clean(&place), clean(&waiver.check), clean(&waiver.subject)));
     }
 }
 

@@ -18,6 +18,7 @@ pub mod plan;
 pub mod rules;
 pub mod steps;
 pub mod units;
+pub mod waivers;
 
 mod json;
 mod patch;
@@ -43,6 +44,7 @@ pub const ALL: &[(&str, Property)] = &[
     ("rules", rules::check),
     ("steps", steps::check),
     ("units", units::check),
+    ("waivers", waivers::check),
 ];
 
 /// The parts of an input: at most `N`, missing ones are empty. `None`: it is not text.
