@@ -189,6 +189,9 @@ pub struct Audit {
     /// Audit a recorded host
     #[arg(long, value_name = "FILE", conflicts_with = "root")]
     pub facts: Option<PathBuf>,
+    /// Audit the Docker that this user runs without root, instead of the system's
+    #[arg(long, value_name = "USER", conflicts_with_all = ["root", "facts"])]
+    pub rootless: Option<String>,
 }
 
 /// Arguments of `plan`.

@@ -30,6 +30,7 @@ pub fn is_attested(finding: &Finding) -> bool {
 pub fn needs(entries: &[&Entry]) -> Needs {
     let any = |wanted: fn(&Check) -> bool| entries.iter().any(|entry| wanted(&entry.check));
     Needs {
+        rootless: None,
         objects: objects(entries),
         images: any(|check| matches!(check, Check::Image(_))),
         swarm: any(|check| matches!(check, Check::Swarm(_))),

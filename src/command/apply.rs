@@ -2,7 +2,7 @@
 
 use super::carry_out::carry_out;
 use super::change::Wish;
-use super::session::{self, Session};
+use super::session::{self, Look, Session};
 use super::{change, documents, guided};
 use crate::approve::{Mode, approve};
 use crate::cli::{Apply, Global};
@@ -31,7 +31,7 @@ pub(super) fn run(args: &Apply, global: &Global, ui: &mut Ui) -> Result<u8> {
     };
     if args.plan.is_some() && !args.yes {
         let recorder = Recorder::new(&host);
-        let session = Session::open(&recorder, &change::everything(global), false, ui)?;
+        let session = Session::open(&recorder, &change::everything(global), Look::default(), ui)?;
         ui.say(&crate::ui::paint_diff(&documents::document(&plan, &session)));
     }
     let command = match &args.plan {
@@ -48,7 +48,7 @@ pub(super) fn run(args: &Apply, global: &Global, ui: &mut Ui) -> Result<u8> {
 
 fn fresh(host: &LiveHost, args: &Apply, global: &Global, ui: &mut Ui) -> Result<Plan> {
     let recorder = Recorder::new(host);
-    let session = Session::open(&recorder, global, false, ui)?;
+    let session = Session::open(&recorder, global, Look::default(), ui)?;
     let accept = session.accepted(&args.limits.accept, ui)?;
     Ok(session.plan(Choice { only: None, accept }, args.limits.no_restart, &change::past(host))?.plan)
 }

@@ -1,7 +1,7 @@
 //! `seaworthy audit`: what is open on this host. Changes nothing.
 
 use super::documents::save;
-use super::session::{self, Past, Session};
+use super::session::{self, Look, Past, Session};
 use crate::cli::{Audit, Format, Global};
 use crate::error::{Failure, Result};
 use crate::host::Recorder;
@@ -13,16 +13,19 @@ use crate::ui::Ui;
 pub(super) fn run(args: &Audit, global: &Global, ui: &mut Ui) -> Result<u8> {
     let host = session::open(global, args.facts.as_deref())?;
     let recorder = Recorder::new(&*host);
-    let session = Session::open(&recorder, global, args.facts.is_some(), ui)?;
+    let look = Look { recorded: args.facts.is_some(), rootless: args.rootless.as_deref() };
+    let session = Session::open(&recorder, global, look, ui)?;
     if args.facts.is_none() {
         super::change::name_unfinished(&*host, ui);
     }
-    // The plan tells what is fixable, and what a fix would hurt here.
-    let planned = session.plan(Choice::automatic(), false, &Past::default())?;
+    let findings = match look.rootless {
+        // The plan tells what is fixable, and what a fix would hurt here.
+        None => session.plan(Choice::automatic(), false, &Past::default())?.findings,
+        Some(_) => session.findings()?,
+    };
     let line = session.host_line();
     let version = session.benchmark.version();
-    let report =
-        AuditReport::new(session.envelope(0), line, version, &session.profile, planned.findings, &args.fail_on);
+    let report = AuditReport::new(session.envelope(0), line, version, &session.profile, findings, &args.fail_on);
     let report = AuditReport { stale_waivers: session.stale_waivers(&report.findings), ..report };
     let exit = report.envelope.exit;
     match (&args.output, args.format) {

@@ -1,7 +1,7 @@
 //! Carries an approved plan out and reports what came of it: the end of `apply` and of the guided review.
 
 use super::change::{self, Wish};
-use super::session::Session;
+use super::session::{Look, Session};
 use crate::apply::Outcome;
 use crate::approve::Approved;
 use crate::audit::{Finding, Verdict};
@@ -45,7 +45,7 @@ fn report(host: &LiveHost, plan: &Plan, outcome: Option<&Outcome>, wish: &Wish<'
     // A saved plan carries its own selection, which the options do not tell.
     let everything = change::everything(wish.global);
     let selected = if wish.args.plan.is_some() { &everything } else { wish.global };
-    let session = Session::open(&recorder, selected, false, ui)?;
+    let session = Session::open(&recorder, selected, Look::default(), ui)?;
     let planned = session.plan(Choice::automatic(), false, &change::past(host))?;
     let exit = exit(wish, &planned.findings);
     let mut report = RunReport {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::documents::save;
-use super::session::{self, Past, Session};
+use super::session::{self, Look, Past, Session};
 use crate::cli::Global;
 use crate::error::Result;
 use crate::host::Recorder;
@@ -15,7 +15,7 @@ use crate::ui::Ui;
 pub(super) fn run(output: Option<&Path>, global: &Global, ui: &mut Ui) -> Result<u8> {
     let host = session::open(global, None)?;
     let recorder = Recorder::whole(&*host);
-    let session = Session::open(&recorder, global, false, ui)?;
+    let session = Session::open(&recorder, global, Look::default(), ui)?;
     // A plan looks at more than an audit: parents of new files, hazards.
     session.plan(Choice::accepting(session.entries.iter().map(|e| e.id.clone()).collect()), false, &Past::default())?;
     let recording = mask::recording(recorder.recording());

@@ -2,7 +2,7 @@
 
 use super::carry_out::carry_out;
 use super::change::Wish;
-use super::session::{self, Past, Session, catalog};
+use super::session::{self, Look, Past, Session, catalog};
 use super::{change, documents};
 use crate::approve::{Decision, Mode, Review, ReviewItem, approve};
 use crate::audit::{Applicability, Finding, Verdict};
@@ -41,7 +41,7 @@ pub(super) fn review(host: &mut LiveHost, wish: &Wish<'_>, ui: &mut Ui) -> Resul
 /// What the person chose, as a plan; `None`: nothing.
 fn chosen(host: &LiveHost, wish: &Wish<'_>, ui: &mut Ui) -> Result<Option<Plan>> {
     let recorder = Recorder::new(host);
-    let session = Session::open(&recorder, wish.global, false, ui)?;
+    let session = Session::open(&recorder, wish.global, Look::default(), ui)?;
     let past = change::past(host);
     let accept = session.accepted(&wish.args.limits.accept, ui)?;
     let no_restart = wish.args.limits.no_restart;

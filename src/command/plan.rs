@@ -1,7 +1,7 @@
 //! `seaworthy plan`: the exact diff and the actions. Changes nothing.
 
 use super::documents::{document, rendered, save};
-use super::session::{self, Session};
+use super::session::{self, Look, Session};
 use crate::cli::{Global, Plan as Args, PlanFormat};
 use crate::error::Result;
 use crate::host::Recorder;
@@ -13,7 +13,8 @@ use crate::ui::Ui;
 pub(super) fn run(args: &Args, global: &Global, ui: &mut Ui) -> Result<u8> {
     let host = session::open(global, args.facts.as_deref())?;
     let recorder = Recorder::new(&*host);
-    let session = Session::open(&recorder, global, args.facts.is_some(), ui)?;
+    let look = Look { recorded: args.facts.is_some(), rootless: None };
+    let session = Session::open(&recorder, global, look, ui)?;
     if args.facts.is_none() {
         super::change::name_unfinished(&*host, ui);
     }

@@ -8,7 +8,7 @@ use crate::audit::{self, Finding, Stale};
 use crate::catalog::{Benchmark, Catalog, Entry, Hazard, Selection, resolve, select};
 use crate::cli::Global;
 use crate::error::{Failure, Kind, Result};
-use crate::facts::{self, Facts, Install};
+use crate::facts::{self, Account, Facts, Install, Other};
 use crate::host::{Host, LiveHost, RecordedHost, Recording, local};
 use crate::plan::{Accept, Choice, Inputs, Planned, plan};
 use crate::policy::Policy;
@@ -47,6 +47,15 @@ pub(super) fn open(global: &Global, recording: Option<&Path>) -> Result<Box<dyn 
     Ok(Box::new(RecordedHost::new(recording)))
 }
 
+/// What is looked at.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Look<'a> {
+    /// Recorded facts, not a host.
+    pub(super) recorded: bool,
+    /// The user whose own Docker is meant, by name or number; `None`: the system's.
+    pub(super) rootless: Option<&'a str>,
+}
+
 /// What earlier runs tell about this host.
 #[derive(Default)]
 pub(super) struct Past {
@@ -70,7 +79,8 @@ pub(super) struct Session<'a> {
 
 impl<'a> Session<'a> {
     /// Reads the site's file, selects, and gathers the facts. `host` should remember its answers.
-    pub(super) fn open(host: &'a dyn Host, global: &Global, recorded: bool, ui: &mut Ui) -> Result<Self> {
+    pub(super) fn open(host: &'a dyn Host, global: &Global, look: Look<'_>, ui: &mut Ui) -> Result<Self> {
+        let Look { recorded, rootless } = look;
         let mut policy = if recorded && global.config.is_none() {
             Policy::default()
         } else {
@@ -89,18 +99,20 @@ impl<'a> Session<'a> {
         for note in &selected.notes {
             ui.note(note);
         }
+        let mut needs = audit::needs(&selected.entries);
+        needs.rootless = rootless.map(|user| account(host, user)).transpose()?;
         ui.look("reading the host");
-        let facts = facts::gather(host, &audit::needs(&selected.entries));
+        let facts = facts::gather(host, &needs);
         ui.end_progress();
         let others = &facts.daemon.others;
         if facts.daemon.install == Install::Missing {
             let failure = Failure::new("Docker is not installed: no dockerd and no docker.service were found")
                 .host("unchanged")
                 .hint("install Docker first, then run `seaworthy audit`");
-            return Err(others.iter().map(|other| format!("there is {other}")).fold(failure, Failure::because));
+            return Err(others.iter().map(told).fold(failure, Failure::because));
         }
         for other in others {
-            ui.note(&format!("{other}, which seaworthy neither looks at nor changes"));
+            ui.note(&told(other));
         }
         Ok(Self { host, policy, benchmark, profile, entries: selected.entries, facts, recorded })
     }
@@ -117,12 +129,24 @@ impl<'a> Session<'a> {
             put_back: &past.put_back,
             written: &past.written,
         });
-        // Nothing found would read as nothing open.
-        if planned.findings.is_empty() && !self.policy.subjects.is_empty() {
+        self.some(&planned.findings)?;
+        Ok(planned)
+    }
+
+    /// The findings alone, of a Docker that nothing is planned for.
+    pub(super) fn findings(&self) -> Result<Vec<Finding>> {
+        let findings = audit::audit(&self.entries, &self.facts, &self.policy);
+        self.some(&findings)?;
+        Ok(findings)
+    }
+
+    /// Nothing found would read as nothing open.
+    fn some(&self, findings: &[Finding]) -> Result<()> {
+        if findings.is_empty() && !self.policy.subjects.is_empty() {
             let message = format!("no subject matches `{}`", self.policy.subjects.join(","));
             return Err(Failure::of(Kind::Usage, message).hint("`seaworthy audit --format json` names them all"));
         }
-        Ok(planned)
+        Ok(())
     }
 
     /// Waivers that somebody has to look at.
@@ -156,7 +180,10 @@ impl<'a> Session<'a> {
         let daemon = &self.facts.daemon;
         let state = match (&daemon.running, &daemon.install) {
             (_, Install::Snap) => "the snap, which seaworthy does not change".into(),
-            (Ok(Some(_)), _) => "running".into(),
+            (Ok(Some(_)), _) => {
+                let rootless = self.facts.rootless.as_ref();
+                rootless.map_or("running".into(), |account| format!("running without root, of user {}", account.name))
+            }
             (Ok(None), _) if self.facts.scope.offline => "not running (files only)".into(),
             (Ok(None), _) => "stopped".into(),
             (Err(why), _) => format!("unknown: {why}"),
@@ -183,6 +210,29 @@ impl<'a> Session<'a> {
     pub(super) fn owner(&self, uid: u32, gid: u32) -> String {
         self.facts.names.owner(uid, gid)
     }
+}
+
+/// An engine beside the daemon, and what there is to do about it.
+fn told(other: &Other) -> String {
+    match other.rootless_user() {
+        Some(user) => {
+            format!("{other}, which seaworthy does not change; `seaworthy audit --rootless {user}` looks at it")
+        }
+        None => format!("{other}, which seaworthy neither looks at nor changes"),
+    }
+}
+
+/// The user whose own Docker is meant, which has to run.
+fn account(host: &dyn Host, user: &str) -> Result<Account> {
+    let account = Account::find(host, user)
+        .map_err(|why| Failure::of(Kind::Usage, format!("--rootless {user}: no such user")).because(why.to_string()))?;
+    if account.socket(host).is_none() {
+        return Err(Failure::new(format!("no Docker of user {} runs: its socket is not there", account.name))
+            .because(format!("/run/user/{}/docker.sock was looked for", account.uid))
+            .host("unchanged")
+            .hint("start it as that user with `systemctl --user start docker`"));
+    }
+    Ok(account)
 }
 
 /// The benchmark in which bare numbers are read: flag before file.

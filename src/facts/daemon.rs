@@ -18,20 +18,56 @@ fn real_path(host: &dyn Host, path: &Path) -> PathBuf {
     path::resolve(host, path).ok().or_else(beside).unwrap_or_else(|| path.to_owned())
 }
 
-/// Reads the daemon. `service`, `socket`: the units, where they could be read.
-pub(super) fn gather(host: &dyn Host, service: &Known<Unit>, socket: Option<&Unit>) -> Daemon {
-    let running = running(host, service);
+/// Where a daemon has its files, as long as nobody says otherwise.
+pub(super) struct Seat {
+    /// The user that everything of it belongs to; `None`: root.
+    pub(super) owner: Option<u32>,
+    /// Names its process where no unit does.
+    pub(super) pid_file: PathBuf,
+    /// Its daemon.json.
+    pub(super) config: PathBuf,
+    /// The socket of its API.
+    pub(super) socket: PathBuf,
+    /// Its data root.
+    pub(super) data_root: PathBuf,
+}
+
+impl Seat {
+    /// The system's, with docker.socket where there is one.
+    pub(super) fn system(socket: Option<&Unit>) -> Self {
+        Self {
+            owner: None,
+            pid_file: "/run/docker.pid".into(),
+            config: "/etc/docker/daemon.json".into(),
+            socket: api_socket(socket),
+            data_root: "/var/lib/docker".into(),
+        }
+    }
+
+    /// Reads daemon.json. Of a user's own only what that user could read: the name may lead anywhere.
+    fn load(&self, host: &dyn Host, file: &Path) -> Config {
+        let open = |owner: u32| {
+            let (_, stat) = path::stat_follow(host, file).ok()?;
+            (stat.uid != owner && stat.mode & 0o004 == 0).then(|| format!("{} is another user's", file.display()))
+        };
+        self.owner.and_then(open).map_or_else(|| config_file::load(host, file), Config::Unreadable)
+    }
+}
+
+/// Reads the daemon. `service`: its unit, where it could be read.
+pub(super) fn gather(host: &dyn Host, service: &Known<Unit>, seat: Seat) -> Daemon {
+    let running = running(host, service, &seat);
     let install = install(host, service, &running);
     let snap = install == Install::Snap;
     let next_argv = if snap { Err(Unknown(SNAP.into())) } else { next_argv(host, service, &running) };
-    let config_path = config_path(&next_argv);
+    let config_path = config_path(&next_argv, &seat);
     let config_real_path = real_path(host, &config_path);
     let config_mtime = host.stat(&config_real_path).ok().map(|s| s.mtime);
     let mut daemon = Daemon {
         install,
         running,
         next_argv,
-        config: if snap { Config::Unreadable(SNAP.into()) } else { config_file::load(host, &config_path) },
+        config: if snap { Config::Unreadable(SNAP.into()) } else { seat.load(host, &config_path) },
         config_path,
         config_real_path,
         config_mtime,
@@ -39,11 +75,13 @@ pub(super) fn gather(host: &dyn Host, service: &Known<Unit>, socket: Option<&Uni
         version_api: Err(Unknown("docker.service is not running".into())),
         bridge: Err(Unknown("docker.service is not running".into())),
         version: None,
-        socket: api_socket(socket),
-        others: others(host, install),
-        data_root: "/var/lib/docker".into(),
+        others: if seat.owner.is_none() { others(host, install) } else { Vec::new() },
+        socket: seat.socket,
+        data_root: seat.data_root,
     };
-    daemon.data_root = text_setting(&daemon, "data-root").map_or("/var/lib/docker".into(), PathBuf::from);
+    if let Some(root) = text_setting(&daemon, "data-root") {
+        daemon.data_root = root.into();
+    }
     if listens(service) {
         ask_engine(host, &mut daemon);
     }
@@ -81,14 +119,14 @@ fn install(host: &dyn Host, service: &Known<Unit>, running: &Known<Option<Runnin
     }
 }
 
-fn running(host: &dyn Host, service: &Known<Unit>) -> Known<Option<Running>> {
+fn running(host: &dyn Host, service: &Known<Unit>, seat: &Seat) -> Known<Option<Running>> {
     if host.offline() {
         return Ok(None);
     }
     let pid = match service {
         Ok(unit) if unit.active == "active" || unit.main_pid != 0 => unit.main_pid,
         Ok(_) => return Ok(None),
-        Err(_) => match pid_file(host) {
+        Err(_) => match pid_file(host, seat) {
             Some(pid) => pid,
             None => return Ok(None),
         },
@@ -111,11 +149,13 @@ fn running(host: &dyn Host, service: &Known<Unit>) -> Known<Option<Running>> {
     Ok(Some(Running { pid, argv, exe, started }))
 }
 
-/// Without systemd dockerd's own pid file names it.
-fn pid_file(host: &dyn Host) -> Option<u32> {
-    let pid = path::read_text(host, Path::new("/run/docker.pid")).ok()?.trim().parse().ok()?;
-    let comm = path::read_text(host, Path::new(&format!("/proc/{pid}/comm"))).ok()?;
-    (comm.trim() == "dockerd").then_some(pid)
+/// Without systemd dockerd's own pid file names it; a user's may name any process, and only that user's counts.
+fn pid_file(host: &dyn Host, seat: &Seat) -> Option<u32> {
+    let pid = path::read_text(host, &seat.pid_file).ok()?.trim().parse().ok()?;
+    let proc = PathBuf::from(format!("/proc/{pid}"));
+    let own = seat.owner.is_none_or(|owner| host.stat(&proc).is_ok_and(|stat| stat.uid == owner));
+    let comm = path::read_text(host, &proc.join("comm")).ok()?;
+    (own && comm.trim() == "dockerd").then_some(pid)
 }
 
 /// Start time: field 22 of `/proc/PID/stat`, in ticks (always 100 a second for user space) since boot.
@@ -143,11 +183,11 @@ fn next_argv(host: &dyn Host, service: &Known<Unit>, running: &Known<Option<Runn
     }
 }
 
-fn config_path(argv: &Known<Vec<Argument>>) -> PathBuf {
+fn config_path(argv: &Known<Vec<Argument>>, seat: &Seat) -> PathBuf {
     let key = keys::find("config-file");
     let flag = argv.as_ref().ok().zip(key).and_then(|(argv, key)| settings::flag_value(argv, key));
     let text = flag.and_then(|(value, _)| value.as_str().map(PathBuf::from));
-    text.unwrap_or_else(|| "/etc/docker/daemon.json".into())
+    text.unwrap_or_else(|| seat.config.clone())
 }
 
 fn api_socket(socket: Option<&Unit>) -> PathBuf {
@@ -248,7 +288,7 @@ mod tests {
             .file("/proc/stat", "btime 1000\n")
             .api("/info", json!({"Name": "box"}));
         let unit = Unit { load: "loaded".into(), active: active.into(), main_pid: 500, ..Unit::default() };
-        gather(&host, &Ok(unit), None)
+        gather(&host, &Ok(unit), Seat::system(None))
     }
 
     #[test]
@@ -264,7 +304,7 @@ mod tests {
         let host = FakeHost::default()
             .file("/var/snap/docker/current/config/daemon.json", "{}")
             .file("/etc/docker/daemon.json", r#"{"icc": false}"#);
-        let daemon = gather(&host, &Ok(Unit::default()), None);
+        let daemon = gather(&host, &Ok(Unit::default()), Seat::system(None));
         assert_eq!(daemon.install, Install::Snap);
         assert_eq!(daemon.setting("icc").next, Err(Unknown(SNAP.into())));
         assert_eq!(daemon.config, Config::Unreadable(SNAP.into()));

@@ -12,6 +12,7 @@ mod model;
 mod networks;
 mod next_start;
 mod objects;
+mod rootless;
 mod scope;
 mod settings;
 mod swarm;
@@ -35,6 +36,7 @@ pub use model::{
     Scope, Unit, Unknown, Version,
 };
 pub use networks::Network;
+pub use rootless::Account;
 pub use settings::{Origin, Setting, has_option};
 pub use swarm::{Cluster, Node};
 pub use workload::{Container, Swarm, short};
@@ -47,6 +49,8 @@ const UNITS: &[&str] = &["docker.service", "docker.socket", "containerd.service"
 pub struct Facts {
     /// What kind of host this is and how much of it we may see.
     pub scope: Scope,
+    /// The user whose own Docker this is about; `None`: the system's.
+    pub rootless: Option<Account>,
     /// The daemon: its configuration on disk, its flags, what is in force.
     pub daemon: Daemon,
     /// systemd units by name (`docker.service`, `docker.socket`, `containerd.service`, `auditd.service`).
@@ -80,6 +84,8 @@ pub struct Facts {
 /// What has to be read besides what is always read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
+    /// The user whose own Docker is meant; `None`: the system's.
+    pub rootless: Option<Account>,
     /// Objects to be located.
     pub objects: BTreeSet<Object>,
     /// What each image holds and how it was built. That it is there is always read.
@@ -103,10 +109,13 @@ pub fn foresee(host: &dyn Host, needs: &Needs, now: &Facts) -> Facts {
 fn gather_with(host: &dyn Host, needs: &Needs, now: Option<&Facts>) -> Facts {
     let scope = scope::gather(host);
     let units: BTreeMap<String, Known<Unit>> =
-        UNITS.iter().map(|name| ((*name).to_owned(), read_unit(host, &scope, name))).collect();
+        UNITS.iter().map(|name| ((*name).to_owned(), read_unit(host, &scope, needs, name))).collect();
     let unit = |name: &str| units.get(name).and_then(|u| u.as_ref().ok()).filter(|u| u.exists());
-    let daemon = daemon::gather(host, &units["docker.service"], unit("docker.socket"));
-    let context = objects::Context { daemon: &daemon, service: unit("docker.service"), socket: unit("docker.socket") };
+    let rootless = needs.rootless.as_ref();
+    let seat = rootless.map_or_else(|| daemon::Seat::system(unit("docker.socket")), Account::seat);
+    let daemon = daemon::gather(host, &units["docker.service"], seat);
+    let (service, socket) = (unit("docker.service"), unit("docker.socket"));
+    let context = objects::Context { daemon: &daemon, service, socket, rootless };
     let located: BTreeMap<Object, Known<Vec<Located>>> =
         needs.objects.iter().map(|object| (object.clone(), objects::locate(host, &context, object))).collect();
     let names = names(host, &located);
@@ -130,6 +139,7 @@ fn gather_with(host: &dyn Host, needs: &Needs, now: Option<&Facts>) -> Facts {
         workload,
         audit: audit_rules::gather(host, scope.initial_pid_namespace && !scope.offline),
         scope,
+        rootless: needs.rootless.clone(),
         daemon,
         units,
         objects: located,
@@ -141,8 +151,10 @@ fn gather_with(host: &dyn Host, needs: &Needs, now: Option<&Facts>) -> Facts {
     }
 }
 
-fn read_unit(host: &dyn Host, scope: &Scope, name: &str) -> Known<Unit> {
-    if scope.systemd || scope.offline {
+fn read_unit(host: &dyn Host, scope: &Scope, needs: &Needs, name: &str) -> Known<Unit> {
+    if needs.rootless.is_some() {
+        Err(Unknown("units of a user's own Docker are not asked for".into()))
+    } else if scope.systemd || scope.offline {
         units::read(host, name)
     } else {
         Err(Unknown("systemd does not run here".into()))

@@ -118,6 +118,14 @@ pub struct Other {
     pub what: &'static str,
 }
 
+impl Other {
+    /// Whose Docker it is: the user's number.
+    pub fn rootless_user(&self) -> Option<&str> {
+        let user = self.socket.to_str()?.strip_prefix("/run/user/")?.strip_suffix("/docker.sock")?;
+        user.bytes().all(|byte| byte.is_ascii_digit()).then_some(user)
+    }
+}
+
 impl std::fmt::Display for Other {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} at {}", self.what, self.socket.display())

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::model::{Daemon, Known, Located, Unit, Unknown};
+use super::rootless::Account;
 use crate::catalog::Object;
 use crate::host::{FileKind, Host, path};
 
@@ -17,6 +18,8 @@ pub(super) struct Context<'a> {
     pub service: Option<&'a Unit>,
     /// docker.socket.
     pub socket: Option<&'a Unit>,
+    /// The user whose own Docker it is; `None`: the system's.
+    pub rootless: Option<&'a Account>,
 }
 
 /// Where an object is; empty: it does not exist here.
@@ -61,6 +64,9 @@ fn candidates(host: &dyn Host, context: &Context<'_>, object: &Object) -> Known<
         Object::Named(name) => name.as_str(),
     };
     let daemon = context.daemon;
+    if let Some(places) = context.rootless.and_then(|account| account.place(name)) {
+        return Ok(places.into_iter().map(|place| (place, Vec::new())).collect());
+    }
     match name {
         "dockerd" => Ok(dockerd(host, daemon)),
         "docker-client" => Ok(binary(host, &["docker"])),
@@ -84,11 +90,11 @@ fn candidates(host: &dyn Host, context: &Context<'_>, object: &Object) -> Known<
         "daemon-json" => Ok(vec![(daemon.config_path.clone(), Vec::new())]),
         "containerd-config" => one("/etc/containerd/config.toml"),
         "sysconfig-docker" => one("/etc/sysconfig/docker"),
-        "registry-certs" => certs(host, &["crt", "cert"]),
-        "registry-keys" => certs(host, &["key"]),
-        "tls-ca" => tls(daemon, "tlscacert", "ca.pem"),
-        "tls-cert" => tls(daemon, "tlscert", "cert.pem"),
-        "tls-key" => tls(daemon, "tlskey", "key.pem"),
+        "registry-certs" => certs(host, context, &["crt", "cert"]),
+        "registry-keys" => certs(host, context, &["key"]),
+        "tls-ca" => tls(context, "tlscacert", "ca.pem"),
+        "tls-cert" => tls(context, "tlscert", "cert.pem"),
+        "tls-key" => tls(context, "tlskey", "key.pem"),
         other => Err(Unknown(format!("nothing is known of an object `{other}`"))),
     }
 }
@@ -122,11 +128,11 @@ fn unit_files(unit: Option<&Unit>) -> Candidates {
     unit.map(Unit::files).unwrap_or_default().into_iter().map(|file| (file.clone(), Vec::new())).collect()
 }
 
-/// Regular files with these endings below `/etc/docker/certs.d`; links are not followed.
-fn certs(host: &dyn Host, endings: &[&str]) -> Known<Candidates> {
-    let top = Path::new("/etc/docker/certs.d");
+/// Regular files with these endings below `certs.d`; links are not followed.
+fn certs(host: &dyn Host, context: &Context<'_>, endings: &[&str]) -> Known<Candidates> {
+    let top = context.rootless.map_or_else(|| "/etc/docker/certs.d".into(), Account::certs);
     let mut found = Vec::new();
-    let registries = match host.list(top) {
+    let registries = match host.list(&top) {
         Ok(names) => names,
         Err(error) if absent(&error) => return Ok(found),
         Err(error) => return Err(Unknown(format!("{}: {error}", top.display()))),
@@ -144,8 +150,9 @@ fn certs(host: &dyn Host, endings: &[&str]) -> Known<Candidates> {
     Ok(found)
 }
 
-/// A TLS file: named by its setting, else dockerd's default below root's `.docker` when TLS is on.
-fn tls(daemon: &Daemon, key: &str, default: &str) -> Known<Candidates> {
+/// A TLS file: named by its setting, else dockerd's default below its user's `.docker` when TLS is on.
+fn tls(context: &Context<'_>, key: &str, default: &str) -> Known<Candidates> {
+    let daemon = context.daemon;
     let value = daemon.setting(key).next?;
     if let Some(path) = value.as_str().filter(|p| !p.is_empty()) {
         return Ok(vec![(PathBuf::from(path), Vec::new())]);
@@ -153,7 +160,8 @@ fn tls(daemon: &Daemon, key: &str, default: &str) -> Known<Candidates> {
     // dockerd turns TLS on for `tlsverify` whatever its value in the file, and for `tls: true`.
     let on = |key: &str| daemon.setting(key).next.is_ok_and(|v| v.as_bool() == Some(true));
     if on("tls") || on("tlsverify") {
-        return Ok(vec![(Path::new("/root/.docker").join(default), Vec::new())]);
+        let home = context.rootless.map_or(Path::new("/root"), |account| &account.home);
+        return Ok(vec![(home.join(".docker").join(default), Vec::new())]);
     }
     Ok(Vec::new())
 }

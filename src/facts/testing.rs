@@ -156,6 +156,7 @@ impl Host for FakeHost {
 pub(crate) fn facts() -> Facts {
     let unread = || Unknown("not read here".into());
     Facts {
+        rootless: None,
         scope: Scope {
             offline: false,
             privileged: true,

@@ -161,7 +161,12 @@ pub fn gather(host: &dyn Host, context: &Context) -> Workload {
         (Err(unknown), true) => Err(unknown.clone()),
     };
     let idle = stock.containers.as_ref().is_ok_and(|containers| !containers.iter().any(|c| c.running));
-    let processes = if host.offline() || !running && idle { Ok(Processes::default()) } else { processes::scan(host) };
+    let processes = if host.offline() || !running && idle {
+        Ok(Processes::default())
+    } else {
+        let first = |c: &Container| (c.pid, c.id.clone());
+        processes::scan(host, &stock.containers.iter().flatten().filter(|c| c.running).map(first).collect())
+    };
     let on_bridge = stock.containers.iter().flatten().filter(|c| c.running && c.on_default_bridge());
     let listeners = on_bridge.map(|c| (c.id.clone(), sockets::listeners(host, c.pid))).collect();
     let units = context.systemd && !host.offline();

@@ -24,6 +24,7 @@ mod hosts_misbehaves;
 mod hosts_moves;
 mod hosts_plans;
 mod hosts_root;
+mod hosts_rootless;
 mod hosts_running;
 mod hosts_signals;
 mod hosts_stock;

@@ -31,7 +31,12 @@ fn judge(facts: &Facts, located: &Located, wanted: &Wanted<'_>) -> Outcome {
     let (stat, names) = (&located.stat, &facts.names);
     let mut good = true;
     let (mut expected, mut actual) = (Vec::new(), Vec::new());
-    if let Some(owner) = wanted.owner {
+    if let (Some(account), Some(_)) = (&facts.rootless, wanted.owner) {
+        // Groups there are numbers that nobody but this user has. What a package put there is root's.
+        good &= [0, account.uid].contains(&stat.uid);
+        expected.push(account.name.clone());
+        actual.push(names.owner(stat.uid, stat.gid));
+    } else if let Some(owner) = wanted.owner {
         let group = wanted.group.unwrap_or("root");
         good &= names.user_ids.get(owner) == Some(&stat.uid);
         // root in place of another group is stricter, and all there is without that group.

@@ -13,7 +13,7 @@ mod registries;
 mod swarm;
 mod tls_listener;
 
-use crate::catalog::{Check, Entry, Severity};
+use crate::catalog::{Builtin, Check, Entry, Severity};
 use crate::facts::{Facts, Unknown};
 use crate::policy::Policy;
 
@@ -110,8 +110,28 @@ impl Outcome {
     }
 }
 
+/// Whether a check is about the host whatever Docker runs there.
+fn is_about_the_host(check: &Check) -> bool {
+    match check {
+        Check::AuditWatch { .. } | Check::Environment { .. } => true,
+        Check::Builtin(which) => {
+            use Builtin::{AuditNeverTask, AuditRulesLoad, Auditd, DockerGroup};
+            matches!(which, DockerGroup | Auditd | AuditNeverTask | AuditRulesLoad)
+        }
+        Check::DaemonSetting { .. }
+        | Check::FileAccess { .. }
+        | Check::Attest { .. }
+        | Check::Container(_)
+        | Check::Image(_)
+        | Check::Swarm(_) => false,
+    }
+}
+
 /// Runs the probe of a check.
 pub(super) fn run(entry: &Entry, facts: &Facts, policy: &Policy) -> Vec<Outcome> {
+    if facts.rootless.is_some() && is_about_the_host(&entry.check) {
+        return vec![Outcome::not_applicable("host:this", "is about the host, not about one user's Docker")];
+    }
     match &entry.check {
         Check::DaemonSetting { key, expect } => vec![daemon_setting::run(facts, key, expect)],
         Check::AuditWatch { object, also, perm } => audit_watch::run(facts, object, also, perm),

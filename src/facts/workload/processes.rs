@@ -1,7 +1,7 @@
 //! Processes that a restart of the daemon, or a new default for containers, would reach: those in containers,
 //! docker-proxy, what clients work on, and the chain of our own parents.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
@@ -104,9 +104,12 @@ pub struct Login {
 /// that a client elsewhere started and that is between two steps cannot be seen. A login whose parents are gone (tmux,
 /// screen), or through a container that shares the host's network, cannot be seen either.
 ///
+/// `first`: containers by their first processes, for those whose cgroup does not tell (without root and without
+/// delegated cgroups there is none for them).
+///
 /// # Errors
 /// When `/proc` cannot be read, or when we are not root and so do not see everything.
-pub(super) fn scan(host: &dyn Host) -> Known<Processes> {
+pub(super) fn scan(host: &dyn Host, first: &BTreeMap<u32, String>) -> Known<Processes> {
     if host.euid() != 0 {
         return Err(Unknown("processes: only root sees all of them".into()));
     }
@@ -117,7 +120,10 @@ pub(super) fn scan(host: &dyn Host) -> Known<Processes> {
     for pid in names.iter().filter_map(|name| name.parse::<u32>().ok()) {
         let Some(name) = proc_text(host, pid, "comm")? else { continue };
         let cgroup = proc_text(host, pid, "cgroup")?.unwrap_or_default();
-        let containers = container_ids(&cgroup);
+        let mut containers = container_ids(&cgroup);
+        if containers.is_empty() {
+            containers.extend(first.get(&pid).cloned());
+        }
         if let Some(what) = working(host, pid, name.trim_end(), &cgroup, &containers)? {
             work.insert(Work { what, containers });
         } else if name.trim_end() == "docker-proxy" {
