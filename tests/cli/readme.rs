@@ -28,13 +28,25 @@ fn lines() -> Vec<String> {
     found
 }
 
+/// Words of a line of shell; double quotes keep blanks together.
+fn words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    for (at, part) in line.split('"').enumerate() {
+        if at % 2 == 1 {
+            words.push(part.to_owned());
+        } else {
+            words.extend(part.split_whitespace().map(str::to_owned));
+        }
+    }
+    words
+}
+
 #[test]
 fn every_command_line_of_the_readme_can_be_given() {
     let lines = lines();
     assert!(lines.len() >= 10, "{lines:?}");
     for line in &lines {
-        let words = line.split_whitespace().map(Into::into);
-        match parse(words) {
+        match parse(words(line).into_iter().map(Into::into)) {
             Ok(Parsed::Run(_) | Parsed::Text(_)) => {}
             Err(failure) => panic!("`{line}`: {failure}"),
         }
