@@ -107,16 +107,15 @@ pub fn waived(text: &str, path: &Path, waiver: &Waiver) -> Result<String> {
     let fields = fields.into_iter().chain([("owner", &waiver.owner)]).map(|(key, text)| (key, value(text.as_str())));
     let fields = fields.chain([("until", value(until))]);
     let at = tables.iter().position(same);
-    match at.and_then(|at| tables.get_mut(at)) {
-        Some(table) => fields.for_each(|(key, value)| replace(table, key, value)),
-        None => {
-            let mut table = Table::new();
-            fields.for_each(|(key, value)| replace(&mut table, key, value));
-            if !text.trim().is_empty() {
-                table.decor_mut().set_prefix("\n");
-            }
-            tables.push(table);
+    if let Some(table) = at.and_then(|at| tables.get_mut(at)) {
+        fields.for_each(|(key, value)| replace(table, key, value));
+    } else {
+        let mut table = Table::new();
+        fields.for_each(|(key, value)| replace(&mut table, key, value));
+        if !text.trim().is_empty() {
+            table.decor_mut().set_prefix("\n");
         }
+        tables.push(table);
     }
     Ok(document.to_string())
 }
