@@ -220,6 +220,9 @@ pub struct Limits {
     /// Write, but do not restart docker: what needs it stays pending
     #[arg(long)]
     pub no_restart: bool,
+    /// Make containers of compose services anew where their files change; without it the files alone do
+    #[arg(long)]
+    pub recreate: bool,
 }
 
 /// Arguments of `apply`.
@@ -410,7 +413,9 @@ impl Global {
 
 impl Limits {
     fn given(&self) -> Option<&'static str> {
-        if self.accept.is_empty() { self.no_restart.then_some("--no-restart") } else { Some("--accept") }
+        let flags =
+            [("--accept", !self.accept.is_empty()), ("--no-restart", self.no_restart), ("--recreate", self.recreate)];
+        flags.into_iter().find_map(|(name, given)| given.then_some(name))
     }
 }
 

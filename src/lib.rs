@@ -12,6 +12,7 @@ pub mod audit;
 pub mod catalog;
 pub mod cli;
 pub mod command;
+pub mod compose;
 pub mod error;
 pub mod facts;
 pub mod host;

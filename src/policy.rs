@@ -1,5 +1,6 @@
 //! The site's file, `/etc/seaworthy/config.toml`: which checks, and the values that only the site can know.
 
+mod compose;
 mod containers;
 mod waivers;
 
@@ -14,6 +15,7 @@ use crate::catalog::Benchmark;
 use crate::error::{Failure, Result};
 use crate::host::{Host, local, path};
 
+pub use compose::{ComposeServices, ComposeValues};
 pub use containers::{CPU_PERIOD, ContainerValues, Containers};
 pub use waivers::{WAIVERS, Waiver, Waivers, parse_date, waived};
 
@@ -54,6 +56,8 @@ pub struct Values {
     pub authorization_plugins: Vec<String>,
     /// `containers`: what each may take of the host.
     pub containers: Containers,
+    /// `compose`: what the services of compose files get.
+    pub compose: ComposeServices,
 }
 
 /// A resource limit of processes in containers.
@@ -96,7 +100,8 @@ impl Policy {
 
     /// The value for a key of daemon.json, in the form that dockerd reads; `None`: the site has not chosen one.
     pub fn value(&self, key: &str) -> Option<Value> {
-        let Values { log_driver, log_opts, default_ulimits, authorization_plugins, containers: _ } = &self.values;
+        let Values { log_driver, log_opts, default_ulimits, authorization_plugins, containers: _, compose: _ } =
+            &self.values;
         match key {
             "log-driver" => log_driver.as_ref().map(|driver| json!(driver)),
             "log-opts" => (!log_opts.is_empty()).then(|| json!(log_opts)),

@@ -1,5 +1,7 @@
 //! Applying and rolling back on a host in memory: what is written, what is restored, and what lives through it.
 
+#[path = "apply/compose.rs"]
+mod compose;
 #[path = "apply/faults.rs"]
 mod faults;
 #[path = "apply/faults_errors.rs"]

@@ -21,6 +21,7 @@ mod scenario;
 mod support {
     pub(crate) mod fake_answers;
     pub(crate) mod fake_changes;
+    pub(crate) mod fake_compose;
     pub(crate) mod fake_disk;
     pub(crate) mod fake_docker;
     pub(crate) mod fake_faults;

@@ -11,6 +11,8 @@ mod apply;
 mod audit;
 #[path = "cli/catalog.rs"]
 mod catalog;
+#[path = "cli/compose.rs"]
+mod compose;
 #[path = "cli/facts.rs"]
 mod facts;
 #[path = "cli/general.rs"]

@@ -295,6 +295,16 @@ impl<'a> DaemonUndo<'a, '_> {
         let same = same && lost.is_empty();
         let mut containers: Vec<Container> = live.or_else(last).unwrap_or_default();
         containers.extend(lost);
+        // Compose may have been about to make these anew: it is run again once the daemon is up.
+        let recreated: Vec<&String> = self
+            .journal
+            .begun()
+            .flat_map(|op| match op {
+                Op::Recreate { recreation, .. } => recreation.containers.iter().map(|(name, _)| name).collect(),
+                _ => Vec::new(),
+            })
+            .collect();
+        containers.retain(|one| !recreated.contains(&&one.name));
         let start = containers.iter().map(|one| (one.name.clone(), one.id.clone())).collect();
         let mut wanted = Wanted::from(self.journal.before(), containers, same);
         wanted.start = start;

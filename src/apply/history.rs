@@ -5,13 +5,15 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::compose;
+use super::compose_undo;
 use super::goal::{Goal, Standing as PathStanding, whole};
 use super::journal::{Journal, Op, Record, Who};
 use super::live::{self, Standing};
 use super::store::{PLAN, Store};
 use crate::error::Result;
 use crate::host::Host;
-use crate::plan::{LiveChange, Plan};
+use crate::plan::{LiveChange, Plan, Recreation};
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -217,7 +219,20 @@ pub fn summary(host: &dyn Host, store: &Store, id: &str) -> Result<Option<RunSum
         };
         ContainerNow { change: change.told(), now }
     };
-    let containers = plan.iter().flat_map(|plan| live::begun(&journal, plan, None)).rev().map(stands).collect();
+    let remade = |recreation: &Recreation| {
+        let members = plan.as_ref().map(|plan| compose::members(host, &plan.target.socket, recreation));
+        let now = match members {
+            _ if ended == State::RolledBack => "undone".into(),
+            Some(Ok(members)) if members.iter().any(|one| one.container.running) => "stands".into(),
+            Some(Ok(_)) => "the service does not run".into(),
+            Some(Err(failure)) => format!("unknown: {}", failure.causes.join("; ")),
+            None => "unknown: the plan is damaged".into(),
+        };
+        ContainerNow { change: format!("{} made anew", recreation.told()), now }
+    };
+    let updated = plan.iter().flat_map(|plan| live::begun(&journal, plan, None)).rev().map(stands);
+    let recreated = plan.iter().flat_map(|plan| compose_undo::begun(&journal, plan, None)).rev();
+    let containers = updated.chain(recreated.map(|(recreation, _)| remade(recreation))).collect();
     Ok(Some(RunSummary {
         id: run.id.clone(),
         when: *when,
@@ -229,7 +244,7 @@ pub fn summary(host: &dyn Host, store: &Store, id: &str) -> Result<Option<RunSum
         undone: undone.collect(),
         paths,
         containers,
-        services: journal.begun().any(|op| !matches!(op, Op::Path { .. } | Op::Update { .. })),
+        services: journal.begun().any(|op| !matches!(op, Op::Path { .. } | Op::Update { .. } | Op::Recreate { .. })),
     }))
 }
 

@@ -15,7 +15,7 @@ use super::service::Snapshot;
 use super::store::{JOURNAL, Run};
 use crate::error::{Failure, Result};
 use crate::host::{Command, Host, HostMut};
-use crate::plan::LiveChange;
+use crate::plan::{LiveChange, Recreation};
 
 /// Version of the journal's form; within it fields are only added.
 pub const JOURNAL_SCHEMA: u32 = 1;
@@ -119,6 +119,13 @@ pub enum Op {
     Update {
         /// Which, and its state at both ends.
         change: LiveChange,
+    },
+    /// A service of a compose project is made anew.
+    Recreate {
+        /// Which, and its containers before the run.
+        recreation: Recreation,
+        /// Its published ports before the run, such as `8080->80/tcp`.
+        ports: Vec<String>,
     },
     /// systemd reads its units again.
     DaemonReload,

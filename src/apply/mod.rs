@@ -7,6 +7,8 @@
 mod at_work;
 mod audit_rules;
 mod backup;
+mod compose;
+mod compose_undo;
 mod daemon_undo;
 mod goal;
 mod hazards;

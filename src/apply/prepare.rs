@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::compose;
 use super::image::{Image, look};
 use super::io::write_new;
 use super::live;
@@ -63,6 +64,7 @@ pub(super) fn drift(host: &dyn Host, plan: &Plan) -> Result<BTreeMap<PathBuf, Im
     }
     let Some((path, _, _)) = differ.first() else {
         live::unmoved(host, plan)?;
+        compose::unmoved(host, plan)?;
         return Ok(now);
     };
     let more = if differ.len() > 1 { format!(" and {} more", differ.len() - 1) } else { String::new() };

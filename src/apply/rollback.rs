@@ -1,6 +1,7 @@
 //! Rollback: of a failed run by itself, of a whole run or one check of it on demand. Planned, shown, journalled, and
 //! safe to be killed and run again: it looks at what is there and only moves towards the backups.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::audit_rules;
@@ -19,7 +20,7 @@ use super::store::{Run, Store};
 use super::waiting::{Deadlines, Waiting};
 use crate::error::{Failure, Kind, Result};
 use crate::host::{Command, HostMut};
-use crate::plan::{LiveChange, Plan};
+use crate::plan::{LiveChange, Plan, Recreation};
 
 /// How a run is rolled back.
 #[derive(Clone, Debug)]
@@ -48,6 +49,8 @@ pub struct RollbackOutcome {
     pub restored: Vec<PathBuf>,
     /// Containers that were set back: the way that each of them went.
     pub containers: Vec<LiveChange>,
+    /// Services that were made anew from their old files.
+    pub recreated: Vec<Recreation>,
     /// What stays, in sentences.
     pub notes: Vec<String>,
     /// Audit rules stay in the kernel until then.
@@ -110,6 +113,7 @@ pub fn rollback(
         (false, false) => draft.unforced()?,
     }
     outcome.containers = draft.live.iter().map(|undo| undo.back.clone()).collect();
+    outcome.recreated = draft.services.iter().map(|undo| undo.recreation.clone()).collect();
     outcome.restored = draft.changes.iter().map(|change| change.path.clone()).collect();
     let start = Record::RollbackStart { when: host.now(), who: options.who.clone(), check: options.only_check.clone() };
     let started = journal.record(host, start);
@@ -249,7 +253,7 @@ fn undo(
     if draft.needs != Needs::default() {
         progress.step("bring docker.service back");
     }
-    let waiting = Waiting { socket: &plan.target.socket, deadlines, interrupt: None, progress };
+    let waiting = Waiting { socket: &plan.target.socket, deadlines, interrupt: None, progress: &mut *progress };
     let goal = files.iter().find(|goal| Some(&goal.path) == config).copied();
     let (left, notes) = (Vec::new(), Vec::new());
     let finished = draft.finished;
@@ -264,6 +268,13 @@ fn undo(
         progress.step(&format!("set {what} of container {} back", update.back.name));
         let left = update.reach(host, &plan.target.socket, journal);
         done.left.extend(done_note(&mut done.errors, left));
+    }
+    for undo in &draft.services {
+        let Recreation { service, project, .. } = &undo.recreation;
+        progress.step(&format!("make service {service} of project {project} anew"));
+        let mut waiting = Waiting { socket: &plan.target.socket, deadlines, interrupt: None, progress: &mut *progress };
+        let made = undo.reach(host, journal, &mut waiting);
+        done.keep(made);
     }
     let unloaded = unload_rules(host, journal, draft);
     done.notes.extend(done_note(&mut done.errors, unloaded).into_iter().flatten());
@@ -309,6 +320,10 @@ pub(super) fn manual(journal: &Journal, run: &Run) -> Vec<String> {
     }
     let updates = begun.iter().filter_map(|op| if let Op::Update { change } = op { Some(change) } else { None });
     lines.extend(updates.rev().map(|change| format!("by hand: {}", change.reversed().command())));
+    let recreated =
+        begun.iter().filter_map(|op| if let Op::Recreate { recreation, .. } = op { Some(recreation) } else { None });
+    let up: BTreeSet<String> = recreated.map(|recreation| format!("by hand: {}", recreation.command())).collect();
+    lines.extend(up);
     if begun.iter().any(|op| matches!(op, Op::Restart { .. } | Op::Reload)) {
         lines.push(
             "by hand: keep \"live-restore\": true in daemon.json while containers run, or the start kills them".into(),

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::compose_undo::{self, ServiceUndo};
 use super::daemon_undo::Needs;
 use super::goal::{Goal, Standing, whole};
 use super::hazards::{cuts, hazards};
@@ -38,6 +39,7 @@ pub struct RollbackPlan {
     /// Containers that were changed since, a line each; they need `--force`.
     pub containers_since: Vec<String>,
     pub(super) live: Vec<LiveUndo>,
+    pub(super) services: Vec<ServiceUndo>,
     pub(super) goals: Vec<Goal>,
     pub(super) needs: Needs,
     pub(super) audit: Option<Vec<String>>,
@@ -153,6 +155,11 @@ pub(super) fn draft(
         draft.held = hazards(host, plan, &draft.goals, draft.needs.restart);
         draft.cuts = cuts(host, draft.needs.restart, draft.daemon_reload);
     }
+    let services = compose_undo::services(host, journal, plan, check, draft.finished);
+    draft.actions.extend(services.undo.iter().map(|undo| undo.recreation.command()));
+    draft.services = services.undo;
+    draft.cuts.extend(services.cuts);
+    draft.notes.extend(services.notes);
     Ok(draft)
 }
 
@@ -186,6 +193,7 @@ impl RollbackPlan {
             notes: Vec::new(),
             containers_since: Vec::new(),
             live: Vec::new(),
+            services: Vec::new(),
             goals: Vec::new(),
             needs: Needs::default(),
             audit: None,

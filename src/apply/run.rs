@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 use super::backup;
+use super::compose;
 use super::history::{State, state, unfinished};
 use super::image::Image;
 use super::io::{At, lock, write_new};
@@ -17,7 +18,7 @@ use super::store::{Run, Store};
 use super::waiting::Deadlines;
 use crate::error::{Failure, Kind, Result};
 use crate::host::{Command, Host, HostMut, MAX_FILE};
-use crate::plan::{Act, LiveChange, Plan};
+use crate::plan::{Act, LiveChange, Plan, Recreation};
 
 /// Looks at the host and answers with what it finds: new hazard evidence, or what is not as planned. Empty: all well.
 pub type Look<'a> = &'a mut dyn FnMut(&dyn Host) -> Result<Vec<String>>;
@@ -51,6 +52,8 @@ pub struct Outcome {
     pub changed: Vec<PathBuf>,
     /// Containers that it changed.
     pub containers: Vec<LiveChange>,
+    /// Services that it made anew.
+    pub recreated: Vec<Recreation>,
     /// What is written but not in force, and why.
     pub pending: Vec<String>,
     /// The daemon has to be restarted for some of it.
@@ -156,6 +159,7 @@ impl Engine<'_, '_> {
     fn all(&mut self) -> Result<()> {
         self.back_up()?;
         validate_all(self.host, &self.run, self.plan)?;
+        compose::as_written(self.host, self.plan)?;
         self.journal.record(self.host, Record::Prepared)?;
         for step in &self.plan.steps {
             self.interrupted()?;
@@ -250,6 +254,8 @@ impl Engine<'_, '_> {
             Act::Run(Command::Install { .. }) => 1800,
             // As long as the Engine may take for its answer.
             Act::Update(_) => 70,
+            // As long as compose may take, and its service to be well.
+            Act::Recreate(_) => 2 * (300 + limits.service + limits.window) + 60,
             Act::File(_) | Act::Run(_) | Act::DaemonReload => 10,
         };
         self.plan.steps.iter().map(|step| of(&step.act)).sum::<u64>() + restart + 2 * limits.reload + 240

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::audit_rules::{self, Loaded};
+use super::compose;
 use super::hazards::plan_switches_userns;
 use super::image::{Access, Image, ImageKind, look};
 use super::io::At;
@@ -15,7 +16,7 @@ use super::service::{self, Container, DOCKER, command, systemd};
 use super::waiting::{AFTER_RELOAD, Waiting, Wanted};
 use crate::error::{Failure, Result};
 use crate::host::{Command, Host};
-use crate::plan::{Act, FileChange, FileState, LiveChange, Step};
+use crate::plan::{Act, FileChange, FileState, LiveChange, Recreation, Step};
 
 impl Engine<'_, '_> {
     /// Does one step.
@@ -28,6 +29,7 @@ impl Engine<'_, '_> {
             Act::Update(change) => self.update(change),
             Act::DaemonReload => self.daemon_reload(),
             Act::RestartDocker => self.restart(),
+            Act::Recreate(recreation) => self.recreate(recreation),
         }
     }
 
@@ -60,6 +62,7 @@ impl Engine<'_, '_> {
         }
         self.progress.step(&format!("write {}", path.display()));
         self.write(path, state, &image, &found)?;
+        self.composes(path, path)?;
         self.now.insert(path.clone(), image);
         if !self.outcome.changed.contains(path) {
             self.outcome.changed.push(path.clone());
@@ -88,6 +91,7 @@ impl Engine<'_, '_> {
                 if self.plan.target.config.as_deref() == Some(path) && systemd(self.host.as_host()) {
                     validate(self.host, &self.run, self.plan, text, &staged)?;
                 }
+                self.composes(path, &staged)?;
                 self.intend(intent(vec![image.clone()]))?;
                 replace::put(self.host, &staged, path, found)
             }
@@ -179,6 +183,51 @@ impl Engine<'_, '_> {
         Ok(())
     }
 
+    /// Lets compose read every project that a path is a file of, with `file` in its place.
+    fn composes(&mut self, path: &Path, file: &Path) -> Result<()> {
+        if self.host.offline() {
+            return Ok(());
+        }
+        for project in compose::with_file(self.host.as_host(), self.plan, path, file) {
+            compose::check(self.host, &project, &format!("compose cannot read the new content of {}", path.display()))?;
+        }
+        Ok(())
+    }
+
+    /// Makes a service anew, if it still is what the plan was made on, and waits until it is well.
+    fn recreate(&mut self, wanted: &Recreation) -> Result<()> {
+        let (socket, Recreation { service, project, .. }) = (&self.plan.target.socket, wanted);
+        self.look_again()?;
+        let members = compose::members(self.host.as_host(), socket, wanted)?;
+        let moved = compose::moved(wanted, &members);
+        if !moved.is_empty() {
+            let failure = Failure::new(format!("service {service} of project {project} changed meanwhile"));
+            return Err(moved.into_iter().fold(failure, Failure::because));
+        }
+        self.progress.step(&format!("recreate service {service} of project {project}"));
+        let ports = compose::published(&members);
+        self.intend(Op::Recreate { recreation: wanted.clone(), ports: ports.clone() })?;
+        let message = format!("service {service} of project {project} cannot be made anew");
+        compose::compose(self.host, &wanted.up(Some(socket)), message)?;
+        self.waiting(|waiting, host| compose::well(waiting, host, wanted, &ports))?;
+        self.outcome.recreated.push(wanted.clone());
+        Ok(())
+    }
+
+    /// Looks for hazards that came since the plan was made, once, just before the first thing that interrupts.
+    fn look_again(&mut self) -> Result<()> {
+        if std::mem::replace(&mut self.detected, true) {
+            return Ok(());
+        }
+        let evidence = (self.options.detect)(self.host.as_host())?;
+        if evidence.is_empty() {
+            return Ok(());
+        }
+        let mut failure = Failure::refused("host has new hazards since the plan was made");
+        failure.causes = evidence;
+        Err(failure.hint("run `seaworthy plan` and review what it holds"))
+    }
+
     fn daemon_reload(&mut self) -> Result<()> {
         if self.by_hand("systemctl daemon-reload".into()) {
             return Ok(());
@@ -216,14 +265,7 @@ impl Engine<'_, '_> {
             self.outcome.pending.push("docker.service is stopped: in force at its next start".into());
             return Ok(());
         }
-        if !std::mem::replace(&mut self.detected, true) {
-            let evidence = (self.options.detect)(self.host.as_host())?;
-            if !evidence.is_empty() {
-                let mut failure = Failure::refused("host has new hazards since the plan was made");
-                failure.causes = evidence;
-                return Err(failure.hint("run `seaworthy plan` and review what it holds"));
-            }
-        }
+        self.look_again()?;
         self.nobody_restarted_it()?;
         let wanted = self.wanted();
         if wanted.same_process && !wanted.containers.is_empty() && plan_switches_userns(self.plan) {

@@ -27,29 +27,32 @@ pub struct Deadlines {
     pub reload: u64,
     /// Until a restarted daemon is healthy.
     pub restart: u64,
-    /// How long a healthy daemon has to keep its process.
+    /// How long a healthy daemon, and a service that was made anew, has to stay as it is.
     pub window: u64,
+    /// Until a service that was made anew is healthy. What its health check says by then is its last word: a slow one
+    /// has its grace in `start_period`, and most look every 30 s.
+    pub service: u64,
 }
 
 impl Default for Deadlines {
     fn default() -> Self {
-        Self { reload: 15, restart: 90, window: 5 }
+        Self { reload: 15, restart: 90, window: 5, service: 180 }
     }
 }
 
 /// Time that passes while something is polled. The host's clock may jump, so what was slept counts as well.
-struct Watch {
+pub(super) struct Watch {
     last: i64,
     clock: u64,
     slept: u64,
 }
 
 impl Watch {
-    fn start(host: &dyn Host) -> Self {
+    pub(super) fn start(host: &dyn Host) -> Self {
         Self { last: host.now(), clock: 0, slept: 0 }
     }
 
-    fn tick(&mut self, host: &mut dyn HostMut) {
+    pub(super) fn tick(&mut self, host: &mut dyn HostMut) {
         host.sleep(POLL);
         let now = host.now();
         let passed = u64::try_from(now - self.last).unwrap_or(0);
@@ -58,7 +61,7 @@ impl Watch {
         self.slept += 500;
     }
 
-    fn seconds(&self) -> u64 {
+    pub(super) fn seconds(&self) -> u64 {
         self.clock.max(self.slept) / 1000
     }
 }
@@ -73,7 +76,7 @@ pub(super) struct Waiting<'a> {
 }
 
 impl Waiting<'_> {
-    fn interrupted(&self) -> Result<()> {
+    pub(super) fn interrupted(&self) -> Result<()> {
         match self.interrupt {
             Some(flag) if flag.load(Ordering::SeqCst) => Err(Failure::new("interrupted")),
             _ => Ok(()),

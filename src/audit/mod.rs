@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::catalog::{Builtin, Check, Edit, Entry, Object, SwarmRule};
-use crate::facts::{Facts, Needs};
+use crate::facts::{Container, Facts, Needs};
 use crate::policy::{Policy, Waiver};
 use crate::text::clean;
 use wildmatch::WildMatch;
@@ -94,6 +94,11 @@ pub fn audit(entries: &[&Entry], facts: &Facts, policy: &Policy) -> Vec<Finding>
     findings
 }
 
+/// Whether a container that is not there yet, such as one of [`crate::facts::compose::anew`], would pass a check.
+pub fn holds(entry: &Entry, facts: &Facts, container: &Container) -> bool {
+    probe::holds(entry, facts, container)
+}
+
 /// Title and references, which a thousand findings of one check hold once.
 type Common = (Arc<str>, Arc<BTreeMap<String, String>>);
 
@@ -130,7 +135,7 @@ fn finding(
 mod tests {
     use super::*;
     use crate::catalog::Catalog;
-    use crate::facts::{Container, testing};
+    use crate::facts::testing;
 
     #[test]
     fn what_a_container_calls_itself_reaches_no_terminal() {

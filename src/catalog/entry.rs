@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::rule::{ContainerRule, ContainerSetting, ImageRule, SwarmRule};
+use super::rule::{ComposeEdit, ContainerRule, ContainerSetting, ImageRule, SwarmRule};
 
 /// One check of the catalogue.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -344,6 +344,8 @@ pub enum Edit {
     AuditNeverTask,
     /// Changes each failing container while it runs.
     Container(ContainerSetting),
+    /// Changes the compose file that a failing container comes from. It holds once the container is made anew.
+    Compose(ComposeEdit),
 }
 
 /// Something that a remediation would hurt, found by looking at this host.

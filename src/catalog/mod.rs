@@ -19,5 +19,5 @@ pub use entry::{
     Branch, Builtin, Check, Edit, Entry, Expect, Hazard, OBJECTS, Object, Releases, Remediation, Severity, Support,
 };
 pub use load::Catalog;
-pub use rule::{Capability, ContainerRule, ContainerSetting, ImageRule, Namespace, Stopped, SwarmRule};
+pub use rule::{Capability, ComposeEdit, ContainerRule, ContainerSetting, ImageRule, Namespace, Stopped, SwarmRule};
 pub use select::{Selected, Selection, find, resolve, select};

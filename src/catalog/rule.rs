@@ -182,6 +182,62 @@ pub enum ContainerSetting {
     RestartPolicy,
 }
 
+/// What is written for a container into the compose file that it comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum ComposeEdit {
+    /// No `apparmor=unconfined` in `security_opt`.
+    Apparmor,
+    /// `cap_drop` and `cap_add`: the capabilities that the config gives, else the default ones without `NET_RAW`.
+    Capabilities,
+    /// Not this capability in `cap_add`.
+    Capability(Capability),
+    /// No `cgroup_parent`.
+    CgroupParent,
+    /// `cpus`
+    Cpus,
+    /// No `network_mode: bridge`.
+    DefaultBridge,
+    /// Not the `devices` that lead to the host.
+    Devices,
+    /// `healthcheck`, as the config gives it.
+    Healthcheck,
+    /// Not the host's namespace.
+    HostNamespace(Namespace),
+    /// `mem_limit`
+    Memory,
+    /// `no-new-privileges:true` in `security_opt`.
+    NoNewPrivileges,
+    /// `pids_limit`
+    PidsLimit,
+    /// No `shared` propagation of `volumes`.
+    PrivateMounts,
+    /// No `privileged`, and the capabilities that the config gives instead.
+    Privileged,
+    /// `ports` on one address.
+    Ports,
+    /// `:ro` on `volumes` that lead to what the host lives by.
+    ReadOnlyMounts,
+    /// `read_only`, with `tmpfs`.
+    ReadOnlyRoot,
+    /// `restart: on-failure:5`
+    RestartPolicy,
+    /// No `seccomp=unconfined` in `security_opt`.
+    Seccomp,
+    /// No `label=disable` in `security_opt`.
+    Selinux,
+    /// `user`, as the config gives it.
+    User,
+}
+
+impl ComposeEdit {
+    /// Whether it writes down what a change of the running container does as well, so that nothing has to be made anew.
+    #[must_use]
+    pub fn is_kept_live(self) -> bool {
+        matches!(self, Self::Cpus | Self::Memory | Self::PidsLimit | Self::RestartPolicy)
+    }
+}
+
 /// What is looked at in each image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

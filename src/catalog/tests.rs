@@ -77,6 +77,18 @@ fn what_is_written_is_what_is_checked() {
                     | (ContainerRule::PidsLimit, ContainerSetting::PidsLimit)
                     | (ContainerRule::RestartPolicy, ContainerSetting::RestartPolicy)
             ),
+            (Check::Container(rule), Edit::Compose(edit)) => {
+                // Both are written by the same words, but for these.
+                let word = |text: String| match text.as_str() {
+                    "\"cpu\"" => "\"cpus\"".to_owned(),
+                    "\"read-only\"" => "\"read-only-root\"".to_owned(),
+                    "\"host-mounts\"" => "\"read-only-mounts\"".to_owned(),
+                    "\"shared-propagation\"" => "\"private-mounts\"".to_owned(),
+                    "\"wildcard-ports\"" => "\"ports\"".to_owned(),
+                    _ => text,
+                };
+                word(serde_json::to_string(rule).unwrap()) == serde_json::to_string(edit).unwrap()
+            }
             (Check::DaemonSetting { .. } | Check::Builtin(_), _) => true,
             _ => false,
         };

@@ -241,7 +241,12 @@ fn edits(entry: &Entry, faults: &mut Faults) {
             | Edit::Environment { .. }
             | Edit::Auditd
             | Edit::AuditNeverTask => {}
-            Edit::Container(_) => faults.require(
+            Edit::Compose(edit) if edit.is_kept_live() => faults.require(
+                remediation.edits.iter().any(|other| matches!(other, Edit::Container(_))),
+                &path,
+                "keeps what a change of the running container does, and there is none",
+            ),
+            Edit::Container(_) | Edit::Compose(_) => faults.require(
                 matches!(entry.check, Check::Container(_)),
                 &path,
                 "changes failing containers, and the check is not about containers",

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::entry::{Branch, Builtin, Check, Edit, Entry, Expect, Hazard, Object, Support};
-use super::rule::ContainerSetting;
+use super::rule::{ComposeEdit, ContainerSetting, Namespace};
 use super::rule_words::{holds, stopped};
 use super::stock_words::{image_words, swarm_words};
 
@@ -151,6 +151,13 @@ pub fn written(edit: &Edit) -> String {
         Edit::Environment { name, value } => format!("`{name}={value}` in /etc/environment"),
         Edit::AuditNeverTask => "the rule `-a never,task` goes from the files that have it".to_owned(),
         Edit::Auditd => "the package auditd, its service enabled and started: whichever is missing".to_owned(),
+        Edit::Compose(edit) if edit.is_kept_live() => {
+            format!("{} in the compose file that the container comes from", composed(*edit))
+        }
+        Edit::Compose(edit) => format!(
+            "{} in the compose file that the container comes from; with `--recreate` the container is made anew from it",
+            composed(*edit)
+        ),
         Edit::Container(setting) => format!("{}, while it runs (`docker update`)", updated(*setting)),
     }
 }
@@ -169,6 +176,47 @@ fn updated(setting: ContainerSetting) -> &'static str {
         }
         ContainerSetting::RestartPolicy => "each container's restart policy: `on-failure:5`",
     }
+}
+
+/// What is written into a compose file.
+fn composed(edit: ComposeEdit) -> String {
+    let text = match edit {
+        ComposeEdit::Apparmor => "no `apparmor=unconfined`",
+        ComposeEdit::Capabilities => {
+            "`cap_drop: [ALL]` and your `capabilities` of `[values.compose]` in `cap_add`, else `cap_drop: [NET_RAW]` \
+             and nothing beyond the default in `cap_add`, once you accept that,"
+        }
+        ComposeEdit::Capability(which) => return format!("no {} in `cap_add`", which.name()),
+        ComposeEdit::CgroupParent => "no `cgroup_parent`",
+        ComposeEdit::Cpus => "the same as `cpus`",
+        ComposeEdit::DefaultBridge => "no `network_mode: bridge`",
+        ComposeEdit::Devices => "none of the dangerous `devices`",
+        ComposeEdit::Healthcheck => "your `healthcheck` of `[values.compose]`",
+        ComposeEdit::HostNamespace(which) => match which {
+            Namespace::Network => "no `network_mode: host`",
+            Namespace::Pid => "no `pid: host`",
+            Namespace::Ipc => "no `ipc: host`",
+            Namespace::Uts => "no `uts: host`",
+            Namespace::User => "no `userns_mode: host`",
+        },
+        ComposeEdit::Memory => "the same as `mem_limit`",
+        ComposeEdit::NoNewPrivileges => "`no-new-privileges:true` in `security_opt`",
+        ComposeEdit::PidsLimit => "the same as `pids_limit`",
+        ComposeEdit::PrivateMounts => "`rprivate` for `shared` mounts",
+        ComposeEdit::Privileged => "no `privileged`, and your `capabilities` of `[values.compose]` in `cap_add`,",
+        ComposeEdit::Ports => {
+            "your `address` of `[values.compose]` for published ports, else 127.0.0.1 once you accept it,"
+        }
+        ComposeEdit::ReadOnlyMounts => "`:ro` for mounts of what the host lives by",
+        ComposeEdit::ReadOnlyRoot => {
+            "`read_only: true` and `tmpfs` for your paths of `[values.compose]`, else /tmp and /run once you accept them,"
+        }
+        ComposeEdit::RestartPolicy => "the same as `restart`",
+        ComposeEdit::Seccomp => "no `seccomp=unconfined`",
+        ComposeEdit::Selinux => "no `label=disable`",
+        ComposeEdit::User => "your `user` of `[values.compose]`",
+    };
+    text.to_owned()
 }
 
 fn permissions(perm: &str) -> &'static str {
@@ -193,7 +241,7 @@ pub fn meaning(hazard: Hazard) -> &'static str {
         Hazard::BreaksStartup => "the daemon or a container would not start any more.",
         Hazard::Swarm => "this host is a node of a swarm, and the daemon's next start would fail.",
         Hazard::StopsContainers => {
-            "running containers would stop at a restart of the daemon, or not come back after one."
+            "containers would stop at a restart of the daemon or not come back after one, or have to be made anew."
         }
         Hazard::Interrupts => "a restart would cut connections, execs, builds or services that run now.",
         Hazard::LosesDevices => "running containers would lose their GPU or other devices.",

@@ -50,5 +50,11 @@ fn fresh(host: &LiveHost, args: &Apply, global: &Global, ui: &mut Ui) -> Result<
     let recorder = Recorder::new(host);
     let session = Session::open(&recorder, global, Look::default(), ui)?;
     let accept = session.accepted(&args.limits.accept, ui)?;
-    Ok(session.plan(Choice { only: None, accept }, args.limits.no_restart, &change::past(host))?.plan)
+    Ok(session
+        .plan(
+            Choice { only: None, accept, recreate: args.limits.recreate },
+            args.limits.no_restart,
+            &change::past(host),
+        )?
+        .plan)
 }

@@ -8,7 +8,7 @@ use crate::audit::{Finding, Verdict};
 use crate::cli::{Format, Global};
 use crate::error::Result;
 use crate::host::{LiveHost, Recorder};
-use crate::plan::{Act, Choice, Plan};
+use crate::plan::{Act, Choice, Plan, Recreation};
 use crate::report::{DiffPart, Rest, RunReport, json, text};
 use crate::ui::Ui;
 
@@ -60,6 +60,7 @@ fn report(host: &LiveHost, plan: &Plan, outcome: Option<&Outcome>, wish: &Wish<'
         not_reverted: Vec::new(),
         diff: diffs(plan),
         containers: outcome.map(|o| o.containers.clone()).unwrap_or_default(),
+        recreated: outcome.map(|o| o.recreated.iter().map(Recreation::told).collect()).unwrap_or_default(),
     };
     let waits = |on: &str| report.pending.iter().any(|p| p.reason == on);
     report.reboot_required |= waits(text::waits_for(crate::audit::PendingOn::Reboot));

@@ -252,7 +252,14 @@ fn still_open(host: &dyn Host, plan: &Plan, entries: &[&'static Entry], policy: 
         let planned = |s: &Step| {
             s.checks.contains(&f.check) && matches!(&s.act, Act::Update(change) if change.id == f.subject_id)
         };
-        chosen.iter().any(|e| e.id == f.check && updates(e)) && !plan.steps.iter().any(planned)
+        let of = |wanted: &dyn Fn(&&Entry) -> bool| chosen.iter().any(|e| e.id == f.check && wanted(e));
+        if of(&updates) {
+            return !plan.steps.iter().any(planned);
+        }
+        // A container that was made anew has the same name and another id.
+        let written = |(check, name): &(String, String)| *check == f.check && f.subject == format!("container:{name}");
+        of(&|e| e.remediation.edits.iter().any(|edit| matches!(edit, Edit::Compose(_))))
+            && !plan.composed.iter().any(written)
     };
     // A plan for some subjects leaves the owner and mode of the others as they are.
     let left = |f: &Finding| {

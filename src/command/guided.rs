@@ -44,8 +44,8 @@ fn chosen(host: &LiveHost, wish: &Wish<'_>, ui: &mut Ui) -> Result<Option<Plan>>
     let session = Session::open(&recorder, wish.global, Look::default(), ui)?;
     let past = change::past(host);
     let accept = session.accepted(&wish.args.limits.accept, ui)?;
-    let no_restart = wish.args.limits.no_restart;
-    let planned = session.plan(Choice { only: None, accept }, no_restart, &past)?;
+    let (no_restart, recreate) = (wish.args.limits.no_restart, wish.args.limits.recreate);
+    let planned = session.plan(Choice { only: None, accept, recreate }, no_restart, &past)?;
     show(&session, &planned, ui);
     for held in planned.plan.held.iter().filter(|held| held.is_blocked()) {
         ui.note(&format!("{} is not asked about: {}", held.check, held.include()));
@@ -67,7 +67,7 @@ fn chosen(host: &LiveHost, wish: &Wish<'_>, ui: &mut Ui) -> Result<Option<Plan>>
                 chosen.contains(&first.check).then(|| (first.check.clone(), Accept::Shown(hazards)))
             };
             let accept = items.iter().filter_map(shown).collect();
-            let choice = Choice { only: Some(chosen), accept };
+            let choice = Choice { only: Some(chosen), accept, recreate };
             let plan = session.plan(choice, no_restart, &past)?.plan;
             for held in &plan.held {
                 ui.warning(&format!("{} {}: left out", held.check, hazards::hazards(&held.hazards)));

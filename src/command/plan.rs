@@ -20,7 +20,8 @@ pub(super) fn run(args: &Args, global: &Global, ui: &mut Ui) -> Result<u8> {
     }
     let accept = session.accepted(&args.limits.accept, ui)?;
     let past = super::change::past(&*host);
-    let planned = session.plan(Choice { only: None, accept }, args.limits.no_restart, &past)?;
+    let planned =
+        session.plan(Choice { only: None, accept, recreate: args.limits.recreate }, args.limits.no_restart, &past)?;
     let exit = plan_exit(&planned.plan);
     if let Some(path) = &args.out {
         let text = serde_json::to_string_pretty(&planned.plan).map_err(super::not_json)?;

@@ -10,7 +10,7 @@ use crate::catalog::{Benchmark, find};
 use crate::cli::{Format, Global, Rollback};
 use crate::error::{Failure, Result};
 use crate::host::{Host, LiveHost};
-use crate::plan::diff;
+use crate::plan::{Recreation, diff};
 use crate::report::{DiffPart, Envelope, Rest, RunReport, json, text};
 use crate::text::clean;
 use crate::ui::{Ui, paint_diff};
@@ -54,7 +54,7 @@ pub(super) fn run(args: &Rollback, global: &Global, ui: &mut Ui) -> Result<u8> {
     }
     let outcome = apply::rollback(&mut host, &store, &run, &options, ui)?;
     ui.end_progress();
-    let changed = !outcome.restored.is_empty() || !outcome.containers.is_empty();
+    let changed = !outcome.restored.is_empty() || !outcome.containers.is_empty() || !outcome.recreated.is_empty();
     let now = host.now();
     let machine = super::machine_id(&host);
     let report = RunReport {
@@ -69,6 +69,7 @@ pub(super) fn run(args: &Rollback, global: &Global, ui: &mut Ui) -> Result<u8> {
         not_reverted: outcome.notes.iter().map(|n| Rest { check: outcome.run.clone(), reason: n.clone() }).collect(),
         diff: draft.changes.iter().map(DiffPart::of).collect(),
         containers: outcome.containers,
+        recreated: outcome.recreated.iter().map(Recreation::told).collect(),
     };
     if let Err(failure) = print(&report, args.format, ui) {
         // It is taken back all the same: an error would say that the host is unchanged.

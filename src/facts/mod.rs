@@ -2,6 +2,7 @@
 
 pub mod audit_rules;
 mod command_line;
+pub mod compose;
 pub mod config_file;
 mod daemon;
 pub mod daemon_json;
@@ -30,6 +31,7 @@ use workload::Workload;
 use crate::catalog::Object;
 use crate::host::{Host, Query, path};
 
+pub use compose::ComposeFiles;
 pub use images::{Detail, Health, Image};
 pub use model::{
     Argument, Audit, AuditRule, Config, Daemon, FiledRule, Install, Known, Located, Names, Other, Place, Running,
@@ -77,6 +79,8 @@ pub struct Facts {
     pub swarm: Known<Option<Node>>,
     /// Networks that the swarm has on this node, by name. Empty outside a swarm.
     pub networks: Known<Vec<Network>>,
+    /// The compose files that containers come from.
+    pub compose: ComposeFiles,
     /// When the host was read, seconds since the epoch.
     pub read_at: i64,
 }
@@ -136,6 +140,7 @@ fn gather_with(host: &dyn Host, needs: &Needs, now: Option<&Facts>) -> Facts {
             .map_or_else(|| swarm::gather(host, asked, &daemon, &workload.swarm, needs.swarm), |now| now.swarm.clone()),
         networks: now
             .map_or_else(|| networks::gather(host, asked, &workload.swarm, needs.networks), |now| now.networks.clone()),
+        compose: compose::gather(host, &workload),
         workload,
         audit: audit_rules::gather(host, scope.initial_pid_namespace && !scope.offline),
         scope,

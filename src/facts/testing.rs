@@ -190,6 +190,7 @@ pub(crate) fn facts() -> Facts {
         images: Ok(Vec::new()),
         swarm: Ok(None),
         networks: Ok(Vec::new()),
+        compose: crate::facts::ComposeFiles::default(),
         read_at: 0,
     }
 }
@@ -205,6 +206,7 @@ fn idle() -> Workload {
         execs: Ok(Vec::new()),
         processes: Ok(Processes::default()),
         listeners: BTreeMap::new(),
+        compose: None,
         agents: Ok(Vec::new()),
         dependents: Ok(Vec::new()),
     }

@@ -1,9 +1,11 @@
 //! What lives on this host's Docker: what a fix could hurt. Hazards are looked for in it.
 
+mod compose;
 mod confinement;
 mod container;
 mod data_root;
 mod engine;
+mod layer;
 mod processes;
 pub mod sockets;
 mod usage;
@@ -16,15 +18,17 @@ use std::path::Path;
 
 use serde_json::Value;
 
+pub use compose::ComposeOrigin;
 pub use confinement::{Confinement, Mount, UNLIMITED_MEMORY};
 pub use container::{Container, Namespaces, Port, Return, short};
 pub(super) use container::{labels, text, texts};
 pub(super) use engine::known;
+pub use layer::written;
 pub use processes::{Login, Process, Processes, Proxy, Work, own_container};
 pub use usage::{Most, Usage, usage};
 
 use super::model::{Known, Unit, Unknown};
-use crate::host::{Host, Query};
+use crate::host::{ComposeTool, Host, Query};
 
 /// Services that write other people's files again and again.
 const AGENTS: [&str; 6] = [
@@ -58,6 +62,8 @@ pub struct Workload {
     pub processes: Known<Processes>,
     /// What running containers on the default bridge listen on, such as `80/tcp`, by container id.
     pub listeners: BTreeMap<String, Known<Vec<String>>>,
+    /// The compose that is installed here, where containers come from one.
+    pub compose: Option<ComposeTool>,
     /// Active configuration agents, by unit.
     pub agents: Known<Vec<String>>,
     /// Active units that systemd stops when it stops docker.service.
@@ -132,6 +138,15 @@ struct Stock {
 }
 
 impl Stock {
+    /// The containers that could be read.
+    fn read(&self) -> &[Container] {
+        match (&self.containers, &self.partial) {
+            (_, Some(partial)) => &partial.read,
+            (Ok(containers), None) => containers,
+            (Err(_), None) => &[],
+        }
+    }
+
     /// By name: evidence is told, and compared, in one order.
     fn sort(&mut self) {
         if let Ok(containers) = &mut self.containers {
@@ -169,6 +184,8 @@ pub fn gather(host: &dyn Host, context: &Context) -> Workload {
     };
     let on_bridge = stock.containers.iter().flatten().filter(|c| c.running && c.on_default_bridge());
     let listeners = on_bridge.map(|c| (c.id.clone(), sockets::listeners(host, c.pid))).collect();
+    let composed = stock.read().iter().any(|container| container.compose.is_some());
+    let compose = if composed { ComposeTool::of(host) } else { None };
     let units = context.systemd && !host.offline();
     let agents = if units { active(host, AGENTS.map(str::to_owned)) } else { Ok(Vec::new()) };
     let dependents = if units { dependents(host, context.service) } else { Ok(Vec::new()) };
@@ -181,6 +198,7 @@ pub fn gather(host: &dyn Host, context: &Context) -> Workload {
         execs,
         processes,
         listeners,
+        compose,
         agents,
         dependents,
     }

@@ -1,5 +1,6 @@
 //! The host: read through [`Host`], changed through [`HostMut`].
 
+mod compose;
 mod engine;
 mod live;
 pub mod local;
@@ -16,6 +17,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use compose::{ComposeProject, ComposeTool};
 pub use live::LiveHost;
 pub use overlay::{Overlay, OverlayFile};
 

@@ -4,10 +4,12 @@
 //! audited host; under `--root DIR` they are resolved inside DIR, absolute symlinks too.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use super::compose::ComposeProject;
 
 /// The most that is read of one file, in bytes; nothing that seaworthy reads comes near it.
 pub const MAX_FILE: u64 = 16 << 20;
@@ -231,6 +233,33 @@ pub enum Command {
     ValidateDaemon {
         /// Absolute path of dockerd, then all arguments.
         argv: Vec<String>,
+    },
+    /// `docker compose config --quiet`: whether compose can read these files. Changes nothing.
+    ComposeCheck(ComposeProject),
+    /// `docker compose config --hash SERVICE`: the digest that compose would write on the service's containers, of all
+    /// that it gives them. Changes nothing.
+    ComposeHash {
+        /// The project.
+        project: ComposeProject,
+        /// The service.
+        service: String,
+    },
+    /// `docker compose up --detach` of one service: what differs from its file is made anew, nothing is built, and no
+    /// service that it depends on is touched.
+    ComposeUp {
+        /// The project.
+        project: ComposeProject,
+        /// The service.
+        service: String,
+        /// How many containers it has.
+        containers: usize,
+    },
+    /// `docker rm`: removes a container that does not run; its volumes stay.
+    RemoveContainer {
+        /// Its full id.
+        id: String,
+        /// The Engine's socket.
+        socket: PathBuf,
     },
     /// `systemd-run` of a transient timer: unit name, seconds until it fires, argument array to run.
     ArmTimer {

@@ -24,6 +24,8 @@ impl fmt::Display for Command {
             Self::ArmTimer { unit, seconds, argv } => {
                 format!("systemd-run --unit={unit} --on-active={seconds} {}", line(argv))
             }
+            Self::ComposeCheck(_) | Self::ComposeHash { .. } | Self::ComposeUp { .. } => composed(self),
+            Self::RemoveContainer { id, .. } => format!("docker rm {id}"),
             Self::DisarmTimer(unit) => format!("systemctl stop {unit}.timer"),
         })
     }
@@ -36,6 +38,12 @@ fn removal(rule: &str) -> String {
         (_, Some(rest)) => format!("-d {rest}"),
         (None, None) => format!("-d {rule}"),
     }
+}
+
+fn composed(command: &Command) -> String {
+    let Some((project, argv)) = command.compose_argv() else { return String::new() };
+    let typed = project.tool.typed().into_iter().filter(|word| !word.is_empty()).map(str::to_owned);
+    line(&typed.chain(argv).collect::<Vec<_>>())
 }
 
 fn line(words: &[String]) -> String {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::build::{Choice, Gathered, Inputs};
 use super::change::{Fingerprint, Plan};
+use super::compose::{self, Writing};
 use super::hazard::{self, Change, Situation};
 use super::proposal::{Obstacle, Proposal, proposals};
 use super::steps;
@@ -22,6 +23,46 @@ pub(super) struct Fix {
     pub(super) obstacle: Option<String>,
     /// What each failing container gets.
     pub(super) containers: Vec<Proposal>,
+    /// What is written into the compose files of failing containers.
+    pub(super) composed: Vec<Writing>,
+    /// There is a compose that can make them anew.
+    pub(super) compose: bool,
+}
+
+impl Fix {
+    /// What it interrupts when it is done whole, containers made anew with it.
+    pub(super) fn interrupts(&self) -> Disruption {
+        let recreates = self.recreates().then_some(Disruption::RecreateContainers);
+        recreates.into_iter().fold(self.disruption, Disruption::max)
+    }
+
+    /// Whether containers have to be made anew for it to hold.
+    pub(super) fn recreates(&self) -> bool {
+        self.composed.iter().any(|one| one.edits.is_ok())
+    }
+
+    /// Whether a hazard is no more than that containers are made anew.
+    pub(super) fn is_recreation(&self, found: &HazardFound) -> bool {
+        found.hazard == Hazard::StopsContainers && self.recreates()
+    }
+
+    /// What would include it: a flag, or what has to be done first.
+    pub(super) fn flag(&self, check: &str) -> String {
+        let (recreates, all) = (self.recreates(), self.hazards.iter().all(|found| self.is_recreation(found)));
+        match &self.obstacle {
+            Some(first) => first.clone(),
+            None if recreates && !self.compose => format!("--accept {check}"),
+            None if recreates && all => "--recreate".into(),
+            None if recreates => format!("--accept {check} --recreate"),
+            None => format!("--accept {check}"),
+        }
+    }
+
+    /// Of its hazards, what is about one container, where it is known by container.
+    pub(super) fn own(&self, id: &str) -> Option<Vec<HazardFound>> {
+        let live = self.containers.iter().find(|one| one.id == id).map(|one| one.own(&self.hazards));
+        live.or_else(|| self.composed.iter().find(|one| one.id == id).map(|one| one.own(&self.hazards)))
+    }
 }
 
 /// The hazards of a plan's checks on the host as it is now, one `CHECK HAZARD NAME` each, as in its fingerprint.
@@ -46,17 +87,19 @@ pub fn fingerprint(inputs: &Inputs<'_>, plan: &Plan) -> Fingerprint {
 /// What fixing a check interrupts, and what it would hurt here.
 pub(super) fn assess(inputs: &Inputs<'_>, facts: &Facts, entry: &Entry, gathered: &Gathered) -> Fix {
     let disruption = disruption(facts, entry);
+    let (containers, composed) = containers(inputs, entry);
     let mut change = Change {
         check: entry.id.clone(),
         edits: entry.remediation.edits.clone(),
-        files: files(facts, entry),
+        files: files(facts, entry).into_iter().chain(compose::targets(&composed)).collect(),
         // A pending change is judged by what it will hurt when it takes effect, so --no-restart silences nothing.
         restart: disruption >= Disruption::RestartDaemon,
         daemon_reload: reloads_units(facts, entry),
         live_restore_first: live_restore_first(inputs, gathered),
         together: gathered.restart_keys.iter().cloned().collect(),
         values: BTreeMap::new(),
-        containers: containers(inputs, entry),
+        containers,
+        composed,
         own_history: inputs.put_back.to_vec(),
     };
     let keys: Vec<String> = change.keys().map(str::to_owned).collect();
@@ -65,18 +108,21 @@ pub(super) fn assess(inputs: &Inputs<'_>, facts: &Facts, entry: &Entry, gathered
     let hazards = hazard::look(&situation, &entry.remediation.hazards);
     let obstacle = obstacle(inputs, entry, &hazards)
         .or_else(|| no_container(&change.containers))
+        .or_else(|| compose::nothing_possible(&change.composed).filter(|_| !change.composed.is_empty()))
         .or_else(|| hazard::in_the_way(&situation));
-    Fix { disruption, hazards, obstacle, containers: change.containers }
+    let compose = inputs.facts.workload.compose.is_some();
+    Fix { disruption, hazards, obstacle, containers: change.containers, composed: change.composed, compose }
 }
 
 /// What the containers get that fail the check now.
-fn containers(inputs: &Inputs<'_>, entry: &Entry) -> Vec<Proposal> {
-    if !entry.remediation.edits.iter().any(|edit| matches!(edit, Edit::Container(_))) {
-        return Vec::new();
+fn containers(inputs: &Inputs<'_>, entry: &Entry) -> (Vec<Proposal>, Vec<Writing>) {
+    if !entry.remediation.edits.iter().any(|edit| matches!(edit, Edit::Container(_) | Edit::Compose(_))) {
+        return (Vec::new(), Vec::new());
     }
     let findings = audit::audit(&[entry], inputs.facts, inputs.policy);
     let failing: Vec<&Finding> = findings.iter().filter(|finding| !finding.waived).collect();
-    proposals(inputs.host, inputs.facts, inputs.policy, entry, &failing)
+    let live = proposals(inputs.host, inputs.facts, inputs.policy, entry, &failing);
+    (live, compose::writings(inputs.facts, inputs.policy, entry, &failing))
 }
 
 /// Where not one of the containers can be changed, what has to be done first.
@@ -87,7 +133,7 @@ fn no_container(proposals: &[Proposal]) -> Option<String> {
 
 /// A value cannot be accepted, only given; and nobody can keep containers running through a move of the data root.
 fn obstacle(inputs: &Inputs<'_>, entry: &Entry, hazards: &[HazardFound]) -> Option<String> {
-    if hazards.iter().any(|h| h.hazard == Hazard::NeedsValue) {
+    if hazards.iter().any(|h| h.hazard == Hazard::NeedsValue) && settings(entry).next().is_some() {
         let key = settings(entry).find(|key| inputs.policy.value(key).is_none());
         return key.map(|key| format!("set `{key}` under [values] in {}", policy::CONFIG));
     }
@@ -180,7 +226,11 @@ fn files(facts: &Facts, entry: &Entry) -> Vec<PathBuf> {
                 let rules = facts.audit.files.iter().flatten().filter(|r| r.rule.is_never_task());
                 files.extend(rules.map(|r| r.file.clone()));
             }
-            Edit::DaemonSetting { .. } | Edit::DaemonSettingRemove { .. } | Edit::Auditd | Edit::Container(_) => {}
+            Edit::DaemonSetting { .. }
+            | Edit::DaemonSettingRemove { .. }
+            | Edit::Auditd
+            | Edit::Container(_)
+            | Edit::Compose(_) => {}
         }
     }
     files

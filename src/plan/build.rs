@@ -6,11 +6,12 @@ use std::path::PathBuf;
 
 use super::assess::{Fix, assess, settings};
 use super::change::{Held, Plan};
+use super::compose;
 use super::draft::Draft;
 use super::edits::{self, Effects};
 use super::steps;
 use crate::audit::{self, Applicability, Disruption, Finding, HazardFound, PendingOn, Verdict};
-use crate::catalog::{Entry, Hazard};
+use crate::catalog::{Edit, Entry, Hazard};
 use crate::facts::{self, Facts, Needs};
 use crate::host::{Command, Host};
 use crate::policy::Policy;
@@ -54,6 +55,8 @@ pub struct Choice {
     pub only: Option<BTreeSet<String>>,
     /// Slugs that are taken although they would hurt something.
     pub accept: BTreeMap<String, Accept>,
+    /// Containers of compose services are made anew from their files: what costs no more than that is taken.
+    pub recreate: bool,
 }
 
 impl Choice {
@@ -64,7 +67,7 @@ impl Choice {
 
     /// All that hurts nothing here, and these.
     pub fn accepting(checks: BTreeSet<String>) -> Self {
-        Self { only: None, accept: checks.into_iter().map(|check| (check, Accept::All)).collect() }
+        Self { accept: checks.into_iter().map(|check| (check, Accept::All)).collect(), ..Self::default() }
     }
 
     /// Exactly these, whatever they would hurt.
@@ -76,10 +79,11 @@ impl Choice {
         if fix.obstacle.is_some() {
             return false;
         }
+        let mut hurts = fix.hazards.iter().filter(|h| !(self.recreate && fix.compose && fix.is_recreation(h)));
         match self.accept.get(check) {
             Some(Accept::All) => true,
-            Some(Accept::Shown(shown)) => fix.hazards.iter().all(|h| shown.contains(&h.hazard)),
-            None => fix.hazards.is_empty(),
+            Some(Accept::Shown(shown)) => hurts.all(|h| shown.contains(&h.hazard)),
+            None => hurts.next().is_none(),
         }
     }
 
@@ -125,6 +129,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Planned {
         held_late.extend(late);
     };
     wait_for_restart(inputs, &mut gathered);
+    wait_for_recreation(inputs, &findings, &mut gathered);
     annotate(&mut findings, &gathered);
     let plan = steps::assemble(inputs, &gathered, held(&gathered));
     Planned { plan, findings }
@@ -235,6 +240,10 @@ impl Gathered {
     fn take(&mut self, entry: &Entry, fix: Fix, draft: Draft, commands: Vec<Command>) {
         let same = draft.parts.len() == self.draft.parts.len() && draft.live.len() == self.draft.live.len();
         if same && commands.is_empty() {
+            // Another check of this plan writes the same into a compose file.
+            if fix.recreates() {
+                self.fixes.entry(entry.id.clone()).or_insert(fix);
+            }
             return;
         }
         self.draft = draft;
@@ -268,17 +277,36 @@ fn wait_for_restart(inputs: &Inputs<'_>, gathered: &mut Gathered) {
     }
 }
 
+/// What an earlier run of ours wrote into compose files is completed, when that is asked for.
+fn wait_for_recreation(inputs: &Inputs<'_>, findings: &[Finding], gathered: &mut Gathered) {
+    if !inputs.choice.recreate || inputs.facts.workload.compose.is_none() {
+        return;
+    }
+    for entry in inputs.entries {
+        let composes = entry.remediation.edits.iter().any(|edit| matches!(edit, Edit::Compose(_)));
+        let ours = inputs.written.contains(&entry.id) && inputs.choice.considers(&entry.id);
+        if composes && ours && compose::wait(inputs.facts, &mut gathered.draft, &entry.id, findings) {
+            let fix = assess(inputs, inputs.facts, entry, gathered);
+            gathered.included.insert(entry.id.clone());
+            gathered.fixes.entry(entry.id.clone()).or_insert(fix);
+        }
+    }
+}
+
 fn annotate(findings: &mut [Finding], gathered: &Gathered) {
     for finding in findings.iter_mut().filter(|f| f.verdict == Verdict::Fail) {
         match gathered.fixes.get(&finding.check) {
+            // Some containers come from compose files, and this one does not.
+            Some(fix) if !fix.composed.is_empty() && fix.own(&finding.subject_id).is_none() => {
+                finding.applicability = Some(Applicability::Manual);
+            }
             Some(fix) => {
                 finding.applicability =
                     Some(if fix.hazards.is_empty() { Applicability::Automatic } else { Applicability::Ask });
-                let own =
-                    fix.containers.iter().find(|one| one.id == finding.subject_id).map(|one| one.own(&fix.hazards));
+                let own = fix.own(&finding.subject_id);
                 // One whose value was chosen is held for the others.
                 finding.hazards = own.filter(|own| !own.is_empty()).unwrap_or_else(|| fix.hazards.clone());
-                finding.disruption = fix.disruption;
+                finding.disruption = fix.interrupts();
             }
             None => finding.applicability = Some(Applicability::Manual),
         }
@@ -288,7 +316,7 @@ fn annotate(findings: &mut [Finding], gathered: &Gathered) {
 fn held(gathered: &Gathered) -> Vec<Held> {
     let one = |check: &String| {
         let fix = gathered.fixes.get(check);
-        let flag = fix.and_then(|f| f.obstacle.clone()).unwrap_or_else(|| format!("--accept {check}"));
+        let flag = fix.map_or_else(|| format!("--accept {check}"), |fix| fix.flag(check));
         Held { check: check.clone(), hazards: fix.map(|f| f.hazards.clone()).unwrap_or_default(), flag }
     };
     gathered.held.iter().map(one).collect()

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::live::LiveChange;
+use super::recreation::Recreation;
 use crate::audit::{Disruption, HazardFound};
-use crate::host::Command;
+use crate::host::{Command, ComposeProject};
 
 /// Version of the plan's form; within it fields are only added.
 pub const PLAN_SCHEMA: u32 = 1;
@@ -74,6 +75,9 @@ pub enum Act {
     DaemonReload,
     /// Restarts docker.service and waits until it is healthy.
     RestartDocker,
+    /// Makes the containers of a compose service anew from its file, and waits until they are well. Behind all files and
+    /// behind a restart, so that they get what the new daemon gives.
+    Recreate(Recreation),
 }
 
 /// One step, and the checks that it is for.
@@ -222,6 +226,13 @@ pub struct Plan {
     /// For paths that several checks share: what each of them did there.
     #[serde(default)]
     pub parts: Vec<Part>,
+    /// The compose projects whose files it changes, by the names under which compose was given them: compose reads them
+    /// before and after.
+    #[serde(default)]
+    pub compose: Vec<ComposeProject>,
+    /// The check and the name of each container whose compose file is changed for it.
+    #[serde(default)]
+    pub composed: Vec<(String, String)>,
     /// Patterns of the subjects that it was made for; empty: all.
     #[serde(default)]
     pub subjects: Vec<String>,

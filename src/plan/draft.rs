@@ -9,6 +9,7 @@ use similar::DiffOp;
 use super::change::{FileState, Part, Undo};
 use super::live::LiveChange;
 use crate::error::{Failure, Result};
+use crate::facts::workload::ComposeOrigin;
 use crate::host::{FileKind, Host, Overlay, OverlayFile, path};
 use crate::mode;
 
@@ -27,6 +28,9 @@ pub(super) struct Draft {
     pub(super) targets: BTreeMap<PathBuf, Target>,
     pub(super) parts: Vec<Part>,
     pub(super) live: Vec<Live>,
+    pub(super) composed: Vec<Composed>,
+    /// Origins of which a file is changed, each project once.
+    pub(super) projects: Vec<ComposeOrigin>,
 }
 
 /// A change of a container, for these checks.
@@ -36,6 +40,15 @@ pub(super) struct Live {
     pub(super) checks: BTreeSet<String>,
     /// What has to be said about it.
     pub(super) notes: Vec<String>,
+}
+
+/// A service whose compose file is changed, for these checks.
+#[derive(Clone, Debug)]
+pub(super) struct Composed {
+    pub(super) origin: ComposeOrigin,
+    pub(super) checks: BTreeSet<String>,
+    /// The check and the name of each container that it is for.
+    pub(super) containers: BTreeSet<(String, String)>,
 }
 
 impl Draft {
@@ -93,6 +106,28 @@ impl Draft {
                 one.checks.insert(check.to_owned());
             }
             None => self.live.push(Live { change: change.clone(), checks: BTreeSet::from([check.to_owned()]), notes }),
+        }
+    }
+
+    /// Notes that files of a project are changed.
+    pub(super) fn project(&mut self, origin: &ComposeOrigin) {
+        let files = |one: &ComposeOrigin| (one.project.clone(), one.config_files.clone());
+        if !self.projects.iter().any(|one| files(one) == files(origin)) {
+            self.projects.push(origin.clone());
+        }
+    }
+
+    /// Notes that a container gets what its service's file says now, once it is made anew.
+    pub(super) fn compose(&mut self, check: &str, name: &str, origin: &ComposeOrigin) {
+        let same =
+            |one: &&mut Composed| (&one.origin.project, &one.origin.service) == (&origin.project, &origin.service);
+        let new = || Composed { origin: origin.clone(), checks: BTreeSet::new(), containers: BTreeSet::new() };
+        if self.composed.iter_mut().find(same).is_none() {
+            self.composed.push(new());
+        }
+        if let Some(one) = self.composed.iter_mut().find(same) {
+            one.checks.insert(check.to_owned());
+            one.containers.insert((check.to_owned(), name.to_owned()));
         }
     }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::compose;
 use super::draft::Draft;
 use super::edit::{daemon_json, drop_in, environment, flags, rules_file};
 use super::proposal::{self, proposals};
@@ -67,7 +68,11 @@ pub(super) fn apply(context: &Context<'_>, draft: &mut Draft, entry: &Entry, fin
             Edit::AuditNeverTask => never_task(context, draft, &entry.id)?,
             Edit::Container(_) => {
                 let all = proposals(context.base, context.facts, context.policy, entry, findings);
-                proposal::take_up(context.facts, draft, &entry.id, all);
+                proposal::take_up(context.base, context.facts, draft, entry, all);
+            }
+            Edit::Compose(_) => {
+                let all = compose::writings(context.facts, context.policy, entry, findings);
+                compose::take_up(context.base, context.facts, draft, &entry.id, all);
             }
         }
     }
@@ -356,8 +361,14 @@ pub(super) fn possible(host: &dyn Host, facts: &Facts, entry: &Entry) -> bool {
             }
         }
         Edit::Container(_) => !facts.scope.offline && facts.daemon.info.is_ok(),
+        Edit::Compose(_) => !facts.compose.texts.is_empty() || keeps_live(entry),
         _ => true,
     })
+}
+
+/// Whether its compose edits only write down what it changes in running containers.
+fn keeps_live(entry: &Entry) -> bool {
+    entry.remediation.edits.iter().any(|edit| matches!(edit, Edit::Container(_)))
 }
 
 /// What brings auditd up: install, enable, start, whichever is missing.

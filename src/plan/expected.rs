@@ -3,11 +3,14 @@
 use super::assess::live_restore_first;
 use super::build::{Gathered, Inputs};
 use super::change::{Act, Plan};
+use super::compose;
+use super::draft::Composed;
 use super::live::ContainerState;
+use super::recreation::Recreation;
 use crate::audit::Disruption;
 use crate::audit::HazardFound;
 use crate::catalog::words::hazard_name;
-use crate::facts::workload::Return;
+use crate::facts::workload::{ComposeOrigin, Return};
 use crate::host::Command;
 
 type Named = Vec<(String, String)>;
@@ -62,7 +65,8 @@ pub(super) fn notes(inputs: &Inputs<'_>, gathered: &Gathered, plan: &Plan, resta
         );
     }
     notes.extend(updates(inputs, gathered));
-    notes.extend(accepted(gathered));
+    notes.extend(composed(inputs, gathered));
+    notes.extend(accepted(gathered, inputs.choice.recreate));
     if gathered.included.contains("daemon.no-new-privileges") {
         notes.push(
             "no-new-privileges holds for containers created from now on; those that exist stay as they are".into(),
@@ -104,17 +108,38 @@ fn updates(inputs: &Inputs<'_>, gathered: &Gathered) -> Vec<String> {
     notes
 }
 
+/// What compose files say from now on, and when that holds.
+fn composed(inputs: &Inputs<'_>, gathered: &Gathered) -> Vec<String> {
+    let composed = &gathered.draft.composed;
+    if inputs.facts.workload.compose.is_none() {
+        let told = |one: &Composed| {
+            let ComposeOrigin { project, service, .. } = &one.origin;
+            format!(
+                "service {service} of project {project} has to be made anew for it to hold: compose is not installed here"
+            )
+        };
+        return composed.iter().map(told).collect();
+    }
+    let waiting = compose::recreations(inputs.facts, &gathered.draft).into_iter().filter(|_| !inputs.choice.recreate);
+    let told = |(recreation, _): (Recreation, Vec<String>)| {
+        let (what, how) = (recreation.told(), recreation.command());
+        format!("{what}: what its file says now holds once it is made anew, by `--recreate` or by `{how}`")
+    };
+    waiting.map(told).collect()
+}
+
 /// What is done although it hurts something here: whoever accepted a check by name, or by a profile, reads it once more.
-fn accepted(gathered: &Gathered) -> impl Iterator<Item = String> {
+fn accepted(gathered: &Gathered, recreate: bool) -> impl Iterator<Item = String> {
     let included = gathered.fixes.iter().filter(|(check, _)| gathered.included.contains(*check));
-    included.flat_map(|(check, fix)| {
+    included.flat_map(move |(check, fix)| {
         let text = |found: &HazardFound| {
             let evidence =
                 if found.evidence.is_empty() { String::new() } else { format!(": {}", found.evidence.join(", ")) };
             let looked = if found.looked { "" } else { ": could not look" };
             format!("{check} is accepted in spite of {}{looked}{evidence}", hazard_name(found.hazard))
         };
-        fix.hazards.iter().map(text).collect::<Vec<_>>()
+        // Where nothing is made anew, nothing is lost either.
+        fix.hazards.iter().filter(|found| recreate || !fix.is_recreation(found)).map(text).collect::<Vec<_>>()
     })
 }
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::catalog::ContainerSetting;
+use crate::compose::ServiceEdit;
 use crate::facts::Container;
 use crate::facts::workload::UNLIMITED_MEMORY;
 use crate::policy::CPU_PERIOD;
@@ -95,6 +96,23 @@ impl ContainerState {
         match (self, now) {
             (Self::Memory { limit, .. }, Self::Memory { limit: now, swap: -1 }) => limit == now,
             _ => self == now,
+        }
+    }
+
+    /// The same in a compose file; `None`: a file says it by not saying it.
+    pub(super) fn service_edit(&self) -> Option<ServiceEdit> {
+        let positive = |number: i64| u64::try_from(number).ok().filter(|number| *number > 0);
+        match self {
+            Self::Memory { limit, .. } => positive(*limit).map(ServiceEdit::MemoryLimit),
+            Self::Cpus { quota, period } => {
+                let hundredths = positive(*quota)?.checked_mul(100)? / positive(*period)?;
+                u32::try_from(hundredths).ok().map(|hundredths| ServiceEdit::Cpus(f64::from(hundredths) / 100.0))
+            }
+            Self::PidsLimit { limit } => u32::try_from(positive(*limit)?).ok().map(ServiceEdit::PidsLimit),
+            Self::RestartPolicy { name, retries } if name == "on-failure" => {
+                u32::try_from(positive(*retries)?).ok().map(ServiceEdit::RestartOnFailure)
+            }
+            Self::RestartPolicy { .. } => None,
         }
     }
 

@@ -3,6 +3,7 @@
 mod assess;
 mod build;
 mod change;
+mod compose;
 pub mod diff;
 mod draft;
 pub mod edit;
@@ -11,6 +12,7 @@ mod expected;
 pub mod hazard;
 mod live;
 mod proposal;
+mod recreation;
 mod saved;
 mod steps;
 
@@ -18,4 +20,5 @@ pub use assess::{evidence, fingerprint};
 pub use build::{Accept, Choice, Inputs, Planned, plan};
 pub use change::{Act, FileChange, FileState, Fingerprint, Held, PLAN_SCHEMA, Part, Plan, Step, Target, Undo};
 pub use live::{ContainerState, LiveChange};
+pub use recreation::Recreation;
 pub use saved::vetted;

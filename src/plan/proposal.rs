@@ -1,10 +1,11 @@
 //! What each failing container gets: the site's value, else one computed from what it has taken so far.
 
+use super::compose;
 use super::draft::Draft;
 use super::live::{ContainerState, LiveChange, size};
 use crate::audit::{Finding, HazardFound, Verdict};
 use crate::catalog::{ContainerSetting, Edit, Entry};
-use crate::facts::workload::{self, Most, Usage};
+use crate::facts::workload::{self, ComposeOrigin, Most, Usage};
 use crate::facts::{Container, Facts, Known};
 use crate::host::Host;
 use crate::policy::{CONFIG, CPU_PERIOD, ContainerValues, Policy};
@@ -167,16 +168,22 @@ fn mebibytes(bytes: u64) -> String {
     size(i64::try_from(bytes.div_ceil(1 << 20) << 20).unwrap_or(i64::MAX))
 }
 
-/// Changes the containers that can be changed; the others keep their finding.
-pub(super) fn take_up(facts: &Facts, draft: &mut Draft, check: &str, proposals: Vec<Proposal>) {
+/// Changes the containers that can be changed, and what their compose files say; the others keep their finding.
+pub(super) fn take_up(base: &dyn Host, facts: &Facts, draft: &mut Draft, entry: &Entry, proposals: Vec<Proposal>) {
     let (read, _) = facts.workload.each().unwrap_or_default();
-    for (change, basis) in proposals.into_iter().filter_map(|one| one.change.ok()) {
+    let check = entry.id.as_str();
+    let composes = entry.remediation.edits.iter().any(|edit| matches!(edit, Edit::Compose(_)));
+    for proposal in proposals {
+        let kept = composes && compose::keep(base, facts, draft, check, &proposal);
+        let Ok((change, basis)) = proposal.change else { continue };
         let mut notes = Vec::new();
         if let Basis::Computed(sentence) = basis {
             notes.push(sentence);
         }
         let container = read.iter().find(|container| container.id == change.id);
-        if let Some((project, service)) = container.and_then(|container| container.compose.as_ref()) {
+        if let Some(ComposeOrigin { project, service, .. }) = container.and_then(|one| one.compose.as_ref())
+            && !kept
+        {
             notes.push(format!(
                 "container {} is made anew from its compose file (project {project}, service {service}), which undoes \
                  this: write it there too",

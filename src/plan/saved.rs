@@ -21,7 +21,8 @@ pub fn vetted(saved: &Plan, inputs: &Inputs<'_>) -> Result<Plan> {
         |entry: &&&Entry| chosen.contains(&entry.id) || saved.steps.iter().any(|step| step.checks.contains(&entry.id));
     let entries: Vec<&Entry> = inputs.entries.iter().filter(named).copied().collect();
     let policy = Policy { subjects: saved.subjects.clone(), ..inputs.policy.clone() };
-    let choice = Choice::only(chosen);
+    let recreate = saved.steps.iter().any(|step| matches!(step.act, Act::Recreate(_)));
+    let choice = Choice { recreate, ..Choice::only(chosen) };
     let no_restart = !saved.steps.iter().any(|step| step.act == Act::RestartDocker);
     let here = plan(&Inputs { entries: &entries, policy: &policy, choice, no_restart, ..*inputs }).plan;
     let differs = differs(saved, &here);
@@ -46,6 +47,7 @@ fn differs(saved: &Plan, here: &Plan) -> Vec<String> {
         Act::Update(change) => format!("update of {}", change.told()),
         Act::DaemonReload => "reload of systemd's units".into(),
         Act::RestartDocker => "restart of docker".into(),
+        Act::Recreate(recreation) => format!("recreation of {}", recreation.told()),
     };
     let only = |a: &Plan, b: &Plan, whose: &str| {
         let other = a.steps.iter().filter(|step| !b.steps.contains(step)).map(|step| act(&step.act));
@@ -57,6 +59,7 @@ fn differs(saved: &Plan, here: &Plan) -> Vec<String> {
         ("the checks", saved.accepted == here.accepted),
         ("the order of the steps", !differs.is_empty() || saved.steps == here.steps),
         ("the daemon that it is about", saved.target == here.target),
+        ("the containers whose compose files it changes", saved.composed == here.composed),
         ("what each check does to a shared file", saved.parts == here.parts),
     ];
     differs.extend(same.iter().filter(|(_, same)| !same).map(|(what, _)| format!("not as planned here: {what}")));

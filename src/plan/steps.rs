@@ -11,7 +11,7 @@ use super::build::{Gathered, Inputs};
 use super::change::{Act, FileChange, FileState, Fingerprint, Held, PLAN_SCHEMA, Plan, Step, Target, Undo};
 use super::draft::Live;
 use super::edit::daemon_json;
-use super::{draft, edits, expected};
+use super::{compose, draft, edits, expected};
 use crate::audit::{Disruption, HazardFound, PendingOn};
 use crate::catalog::Check;
 use crate::catalog::words::hazard_name;
@@ -39,7 +39,13 @@ pub(super) fn assemble(inputs: &Inputs<'_>, gathered: &Gathered, held: Vec<Held>
         steps.push(Step { act: Act::Update(change.clone()), checks: checks.iter().cloned().collect() });
     }
     let restart = service_steps(inputs, gathered, &sorted, &mut steps);
-    let disruption = gathered.included.iter().filter_map(|c| gathered.fixes.get(c)).map(|f| f.disruption).max();
+    let recreations = compose::recreations(facts, &gathered.draft);
+    let recreates = inputs.choice.recreate && !recreations.is_empty();
+    for (recreation, checks) in recreations.into_iter().filter(|_| recreates) {
+        steps.push(Step { act: Act::Recreate(recreation), checks });
+    }
+    let interrupts = gathered.included.iter().filter_map(|c| gathered.fixes.get(c)).map(|f| f.disruption);
+    let disruption = interrupts.chain(recreates.then_some(Disruption::RecreateContainers)).max();
     let (expected_containers, stopped_containers) = expected::containers(inputs, gathered, restart);
     let taken = gathered.fixes.iter().filter(|(check, _)| gathered.included.contains(*check));
     let found = evidence(taken.map(|(check, fix)| (check.clone(), fix.hazards.clone())));
@@ -57,6 +63,8 @@ pub(super) fn assemble(inputs: &Inputs<'_>, gathered: &Gathered, held: Vec<Held>
         notes: Vec::new(),
         target: target(facts, configured(facts, gathered)),
         parts: gathered.draft.parts.clone(),
+        compose: compose::projects(facts, &gathered.draft),
+        composed: gathered.draft.composed.iter().flat_map(|one| one.containers.iter().cloned()).collect(),
         subjects: inputs.policy.subjects.clone(),
     };
     plan.notes = expected::notes(inputs, gathered, &plan, restart);

@@ -81,6 +81,11 @@ fn change(step: &Step, render: Render<'_>) -> Value {
             "kind": "update-container", "checks": checks, "container": change.name, "id": change.id,
             "before": change.before, "after": change.after, "command": change.command(),
         }),
+        Act::Recreate(recreation) => json!({
+            "kind": "recreate-service", "checks": checks, "project": recreation.project, "service": recreation.service,
+            "files": recreation.files, "containers": recreation.containers.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+            "command": recreation.command(),
+        }),
         act @ (Act::DaemonReload | Act::RestartDocker) => {
             json!({ "kind": word(act), "checks": checks })
         }
@@ -171,6 +176,7 @@ mod tests {
             not_reverted: Vec::new(),
             diff: vec![DiffPart::default()],
             containers: Vec::new(),
+            recreated: Vec::new(),
         };
         let (value, run_keys) = keys(&run(&report).unwrap());
         assert_eq!(

@@ -1,9 +1,11 @@
 //! Takes secrets out of a recording before it leaves the host.
 
+use std::path::PathBuf;
+
 use serde_json::Value;
 
-use crate::facts::images;
-use crate::host::Recording;
+use crate::facts::{Container, images};
+use crate::host::{RecordedHost, Recording, path};
 use crate::plan::diff;
 
 const MASK: &str = "********";
@@ -19,6 +21,11 @@ const BUILD_WORDS: &[&str] = &["build", "bake", "--build", "run", "exec", "creat
 /// Values of environment variables and build arguments, credentials in addresses, commands, what lets a node join a
 /// swarm, and what a file holds under a name that means a secret.
 pub fn recording(mut recording: Recording) -> Recording {
+    for file in compose_files(&recording) {
+        if let Some(node) = recording.files.get_mut(&file) {
+            node.content = None;
+        }
+    }
     for (path, node) in &mut recording.files {
         if let Some(text) = &mut node.content {
             *text = file(path, text);
@@ -31,6 +38,17 @@ pub fn recording(mut recording: Recording) -> Recording {
         mask(value, "");
     }
     recording
+}
+
+/// The compose files that containers come from: variables stand in them under any name, in commands and arguments too, so
+/// that they are not recorded. Where they really are, links followed.
+fn compose_files(recording: &Recording) -> Vec<String> {
+    let origin = |value: &Value| Container::read(value)?.compose;
+    let named = recording.engine.values().flatten().filter_map(origin).flat_map(|origin| origin.config_files);
+    let host = RecordedHost::new(recording.clone());
+    let mut files: Vec<PathBuf> = named.collect();
+    files.extend(files.clone().iter().filter_map(|file| path::resolve(&host, file).ok()));
+    files.iter().map(|file| file.to_string_lossy().into_owned()).collect()
 }
 
 fn file(path: &str, text: &str) -> String {

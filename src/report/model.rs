@@ -243,6 +243,8 @@ pub struct RunReport {
     pub diff: Vec<DiffPart>,
     /// Containers that are different now.
     pub containers: Vec<LiveChange>,
+    /// Services of compose that were made anew, in words.
+    pub recreated: Vec<String>,
 }
 
 /// One run of the history.

@@ -97,6 +97,7 @@ pub fn action(act: &Act) -> String {
         Act::Update(change) => format!("update {}", change.told()),
         Act::DaemonReload => "reload systemd's units".into(),
         Act::RestartDocker => "restart docker".into(),
+        Act::Recreate(recreation) => format!("recreate {}", recreation.told()),
     }
 }
 
@@ -110,6 +111,7 @@ fn command(act: &Act) -> Option<String> {
         Act::Update(change) => Some(change.command()),
         Act::DaemonReload => Some(Command::DaemonReload.to_string()),
         Act::RestartDocker => Some("systemctl restart docker.service".into()),
+        Act::Recreate(recreation) => Some(recreation.command()),
     }
 }
 

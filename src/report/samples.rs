@@ -131,6 +131,8 @@ pub(crate) fn plan() -> Plan {
         notes: vec!["the package auditd stays on rollback".into()],
         target: crate::plan::Target::default(),
         parts: Vec::new(),
+        compose: Vec::new(),
+        composed: Vec::new(),
         subjects: Vec::new(),
     }
 }

@@ -279,6 +279,7 @@ pub fn run(report: &RunReport, done: &str) -> String {
         not_reverted,
         diff: _,
         containers,
+        recreated,
     } = report;
     let mut out = match run {
         Some(run) if *changed => format!("run {}: {} {done}\n", clean(run), plural(applied.len(), "check")),
@@ -290,6 +291,9 @@ pub fn run(report: &RunReport, done: &str) -> String {
     }
     for change in containers {
         wrap(&mut out, "updated ", &clean(&change.told()));
+    }
+    for service in recreated {
+        wrap(&mut out, "recreated ", &clean(service));
     }
     for Rest { check, reason } in pending {
         wrap(&mut out, "pending: ", &format!("{} waits for {}", clean(check), clean(reason)));

@@ -41,7 +41,7 @@ fn assert_told(error: &Failure, what: &str) {
 /// What failed stands in nobody's way: the same run goes through. Tried at some of the points, for the time it takes.
 fn again(scene: &Scene, host: &mut FakeHost, at: usize, what: &str) {
     if at.is_multiple_of(9) {
-        run(host, &(scene.plan)()).unwrap_or_else(|error| panic!("again after {what}: {error:?}"));
+        run(host, &scene.plan_anew(host)).unwrap_or_else(|error| panic!("again after {what}: {error:?}"));
     }
 }
 

@@ -60,7 +60,8 @@ fn a_rollback_killed_at_any_operation_can_be_run_again() {
             scene.assert_sound(&host, &what);
             undo(&mut host, &run).unwrap_or_else(|error| panic!("{what}: {first:?} {error:?}"));
             // Boot, apply, rollback: what was seen through is not restarted once more.
-            assert!(host.docker.started == 3 || at <= last_op / 2 + 5, "{what}: {}", host.docker.started);
+            let never = scene.name == "compose" && host.docker.started == 1;
+            assert!(never || host.docker.started == 3 || at <= last_op / 2 + 5, "{what}: {}", host.docker.started);
             scene.settle(&mut host, &what);
         }
     }

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use seaworthy::apply::{Store, list, unfinished};
-use seaworthy::host::Command;
-use seaworthy::plan::{Act, FileState, Plan};
+use seaworthy::host::{Command, ComposeTool};
+use seaworthy::plan::{Act, FileState, Plan, Recreation};
 
 use crate::live::{cpus, memory, pids_limit, update};
+use crate::support::fake_compose::made;
 use crate::support::fake_host::FakeHost;
 use crate::support::world::{
     AFTER, CONFIG, RULES, assert_as_before, busy, change, config_change, host, last, pids, plan, present, run, step,
@@ -23,17 +24,27 @@ pub(crate) struct Scene {
 }
 
 /// Files of every kind on a host that has them; one that has next to nothing and gets a package, units and folders; and
-/// one whose containers are changed while they run, with a restart behind that.
-pub(crate) fn scenes() -> [Scene; 3] {
+/// one whose containers are changed while they run, with a restart behind that; and one whose compose services are made
+/// anew.
+pub(crate) fn scenes() -> [Scene; 4] {
     let scene = |name, host: fn() -> FakeHost, plan: fn() -> Plan| {
         let mut scene = Scene { name, host, plan, files: Vec::new() };
         let (before, after) = (host(), scene.applied());
-        let paths = after.files.keys().filter_map(|path| path.to_str()).filter(|path| path.starts_with("/etc"));
+        let paths = after
+            .files
+            .keys()
+            .filter_map(|path| path.to_str())
+            .filter(|path| path.starts_with("/etc") || path.starts_with("/srv"));
         let texts = paths.map(|path| (path.to_owned(), before.text(path), after.text(path)));
         scene.files = texts.filter(|(_, old, new)| old != new).collect();
         scene
     };
-    [scene("busy", busy, plan), scene("bare", bare, bare_plan), scene("live", busy, live_plan)]
+    [
+        scene("busy", busy, plan),
+        scene("bare", bare, bare_plan),
+        scene("live", busy, live_plan),
+        scene("compose", shop, shop_plan),
+    ]
 }
 
 /// Without /etc/docker and with auditd off; a container runs that does not come back by itself.
@@ -82,6 +93,46 @@ fn live_plan() -> Plan {
     ])
 }
 
+pub(crate) const SHOP: &str = "/srv/shop/compose.yaml";
+pub(crate) const SHOP_BEFORE: &str = "services:\n  front:\n    image: shop:1\n  back:\n    image: shop:1\n";
+
+/// What hardens a service, behind its image.
+pub(crate) fn hardened(line: &str) -> String {
+    SHOP_BEFORE.replace("shop:1\n", &format!("shop:1\n    {line}\n"))
+}
+
+/// Beside the containers that compose has nothing to do with, a project of two services.
+pub(crate) fn shop() -> FakeHost {
+    let mut host = busy();
+    host.write(SHOP, 0o644, SHOP_BEFORE);
+    host.service(SHOP, "shop", "front");
+    host.service(SHOP, "shop", "back");
+    host
+}
+
+pub(crate) fn shop_plan() -> Plan {
+    shop_plan_to(&hardened("read_only: true"))
+}
+
+/// Writes the file, then makes both services anew.
+pub(crate) fn shop_plan_to(text: &str) -> Plan {
+    let file = change(SHOP, present(0o644, Some(SHOP_BEFORE)), present(0o644, Some(text)));
+    let recreation = |service: &str, number| Recreation {
+        tool: ComposeTool::Program,
+        project: "shop".into(),
+        service: service.into(),
+        working_dir: "/srv/shop".into(),
+        files: vec![SHOP.into()],
+        environment_files: Vec::new(),
+        containers: vec![(format!("shop-{service}-1"), made(number))],
+    };
+    crate::support::world::of(vec![
+        step(Act::File(file), &["a"]),
+        step(Act::Recreate(recreation("front", 1)), &["a"]),
+        step(Act::Recreate(recreation("back", 2)), &["a"]),
+    ])
+}
+
 impl Scene {
     /// The host with the run done.
     pub(crate) fn applied(&self) -> FakeHost {
@@ -104,6 +155,19 @@ impl Scene {
         let run = last(&host);
         undo(&mut host, &run).expect("a rollback");
         host.ops
+    }
+
+    /// The same plan, made on the host as it is: what compose put back has the names and settings of before, and other ids.
+    pub(crate) fn plan_anew(&self, host: &FakeHost) -> Plan {
+        let mut plan = (self.plan)();
+        for step in &mut plan.steps {
+            let Act::Recreate(recreation) = &mut step.act else { continue };
+            for (name, id) in &mut recreation.containers {
+                let now = host.docker.containers.iter().find(|one| one.name == *name).expect("a container");
+                id.clone_from(&now.id);
+            }
+        }
+        plan
     }
 
     /// Everything is as before the run: files, rules, units, containers with their processes, the daemon.
@@ -157,7 +221,9 @@ impl Scene {
     /// Whether all that was planned is there.
     pub(crate) fn is_done(&self, host: &FakeHost) -> bool {
         let live = self.name != "live" || host.settings()[0].starts_with("web: 256 MiB, 1.5, unlimited");
-        live && self.files.iter().all(|(path, _, new)| host.text(path) == *new)
+        let composed =
+            self.name != "compose" || host.composed().iter().all(|(_, runs, made)| *runs && made.contains("read_only"));
+        live && composed && self.files.iter().all(|(path, _, new)| host.text(path) == *new)
     }
 }
 
@@ -171,11 +237,12 @@ pub(crate) fn told(line: &str) {
 fn the_scenes_change_what_they_should() {
     for scene in scenes() {
         let host = scene.applied();
-        assert!(scene.is_done(&host) && host.docker.live_restore(), "{}", scene.name);
+        assert!(scene.is_done(&host), "{}", scene.name);
+        assert_eq!(host.docker.live_restore(), scene.name != "compose");
         let rules = host.text(RULES).map_or(0, |rules| rules.lines().count());
-        assert_eq!(rules, ["live", "bare", "busy"].iter().position(|name| *name == scene.name).unwrap());
-        assert_eq!(scene.name != "bare", host.text(CONFIG).unwrap() == AFTER);
-        let (there, back) = if scene.name == "live" { (70, 40) } else { (100, 50) };
+        assert_eq!(rules, [1, 2].into_iter().find(|lines| ["bare", "busy"][lines - 1] == scene.name).unwrap_or(0));
+        assert_eq!(["live", "busy"].contains(&scene.name), host.text(CONFIG).unwrap() == AFTER);
+        let (there, back) = if ["live", "compose"].contains(&scene.name) { (60, 20) } else { (100, 50) };
         let (run, undo) = (scene.operations(), scene.rollback_operations());
         assert!(run > there && undo > back, "{}: {run} {undo}", scene.name);
     }

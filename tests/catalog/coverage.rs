@@ -1,6 +1,6 @@
 //! What the fixtures have to cover, taken together.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use libtest_mimic::{Failed, Trial};
@@ -109,9 +109,9 @@ fn declined(catalog: &Catalog, fixtures: &[Arc<Fixture>]) -> Checked {
     let (entries, policy) = (catalog.entries().collect::<Vec<_>>(), Policy::default());
     let question = Question { entries: &entries, policy: &policy };
     let all = BTreeSet::from(["daemon.live-restore".to_owned(), "daemon.icc".to_owned()]);
-    let (both, _) = question.plan(&host, Choice { only: Some(all), accept: BTreeMap::new() })?;
+    let (both, _) = question.plan(&host, Choice { only: Some(all), ..Choice::default() })?;
     let only = BTreeSet::from(["daemon.icc".to_owned()]);
-    let (alone, _) = question.plan(&host, Choice { only: Some(only), accept: BTreeMap::new() })?;
+    let (alone, _) = question.plan(&host, Choice { only: Some(only), ..Choice::default() })?;
     if both.plan.held.is_empty() && alone.plan.is_empty() && alone.plan.held.len() == 1 {
         return Ok(());
     }

@@ -35,6 +35,7 @@ struct Line {
     audit_rules: usize,
     owners_and_modes: usize,
     live: usize,
+    compose: usize,
     advice: usize,
 }
 
@@ -48,13 +49,15 @@ impl Line {
             Some(Edit::AuditWatch { .. }) => &mut self.audit_rules,
             Some(Edit::FileAccess { .. }) => &mut self.owners_and_modes,
             Some(Edit::Container(_)) => &mut self.live,
+            Some(Edit::Compose(_)) => &mut self.compose,
             Some(_) => &mut self.settings,
         } += 1;
     }
 
     fn told(&self, number: &str, section: &str) -> String {
-        let Self { checks, by_data, by_a_person, settings, audit_rules, owners_and_modes, live, advice } = self;
-        let numbers = [checks, by_data, by_a_person, settings, audit_rules, owners_and_modes, live, advice];
+        let Self { checks, by_data, by_a_person, settings, audit_rules, owners_and_modes, live, compose, advice } =
+            self;
+        let numbers = [checks, by_data, by_a_person, settings, audit_rules, owners_and_modes, live, compose, advice];
         let cells: Vec<String> =
             numbers.map(|number| if *number == 0 { String::new() } else { number.to_string() }).into();
         format!("| {number} | {section} | {} |\n", cells.join(" | "))
@@ -73,8 +76,8 @@ fn table(catalog: &Catalog, fixtures: &[Arc<Fixture>]) -> String {
         lines.entry(section).or_default().add(entry, fails);
         all.add(entry, fails);
     }
-    let mut out = "| CIS 1.8.0 | about | checks | decided by data | by a person | setting | audit rule | owner, mode | while it runs | advice |\n\
-        |---|---|---|---|---|---|---|---|---|---|\n".to_owned();
+    let mut out = "| CIS 1.8.0 | about | checks | decided by data | by a person | setting | audit rule | owner, mode | while it runs | compose file | advice |\n\
+        |---|---|---|---|---|---|---|---|---|---|---|\n".to_owned();
     for (number, section) in SECTIONS {
         out.push_str(&lines.get(number).copied().unwrap_or_default().told(number, section));
     }

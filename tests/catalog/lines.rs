@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use seaworthy::audit::Disruption;
-use seaworthy::catalog::{Catalog, Edit, Entry};
+use seaworthy::catalog::{Catalog, ComposeEdit, Edit, Entry};
 use seaworthy::facts::{Facts, keys};
 use seaworthy::plan::{Act, FileChange, FileState, Plan, Undo};
 use serde_json::Value;
@@ -91,10 +91,36 @@ fn names(entry: &Entry, facts: &Facts) -> Vec<String> {
             }
             Edit::Environment { name, .. } => names.push(name.clone()),
             Edit::AuditNeverTask => names.push("never,task".into()),
+            Edit::Compose(edit) => names.extend(composed(*edit).iter().map(|key| (*key).to_owned())),
             Edit::Auditd | Edit::Container(_) => {}
         }
     }
     names
+}
+
+/// What a line of a compose file holds that the edit is about.
+fn composed(edit: ComposeEdit) -> &'static [&'static str] {
+    match edit {
+        ComposeEdit::Apparmor => &["apparmor", "privileged", "security_opt"],
+        ComposeEdit::Seccomp => &["seccomp", "privileged", "security_opt"],
+        ComposeEdit::Selinux => &["label", "privileged", "security_opt"],
+        ComposeEdit::NoNewPrivileges => &["no-new-privileges", "security_opt"],
+        ComposeEdit::Capabilities | ComposeEdit::Capability(_) => &["cap_", "NET_", "SYS_", "DAC_", "privileged"],
+        ComposeEdit::Privileged => &["privileged", "cap_", "NET_", "ALL"],
+        ComposeEdit::CgroupParent => &["cgroup_parent"],
+        ComposeEdit::Cpus => &["cpus"],
+        ComposeEdit::Memory => &["mem_limit"],
+        ComposeEdit::PidsLimit => &["pids_limit"],
+        ComposeEdit::RestartPolicy => &["restart"],
+        ComposeEdit::DefaultBridge => &["network_mode"],
+        ComposeEdit::HostNamespace(_) => &["network_mode", "pid", "ipc", "uts", "userns_mode"],
+        ComposeEdit::Devices => &["devices", "/dev/", "privileged"],
+        ComposeEdit::Healthcheck => &["healthcheck", "test", "CMD", "interval", "timeout", "retries"],
+        ComposeEdit::PrivateMounts | ComposeEdit::ReadOnlyMounts => &[":/", "read_only", "propagation"],
+        ComposeEdit::Ports => &[":80", "host_ip"],
+        ComposeEdit::ReadOnlyRoot => &["read_only", "tmpfs", "/tmp", "/run"],
+        ComposeEdit::User => &["user"],
+    }
 }
 
 /// Keys of the objects that are written as values, `"nofile"` in `default-ulimits`.

@@ -201,6 +201,12 @@ impl HostMut for FakeHost {
     }
 
     fn run(&mut self, command: &Command) -> Result<Answer> {
+        if let Command::ComposeUp { project, service, .. } = command {
+            if self.compose_is_gone {
+                return Err(not_found());
+            }
+            return self.compose_up(project, service);
+        }
         match self.operate(Touch::Call, "", Path::new(""), |host| host.execute(command)) {
             // A child that meets one of these says so and ends with an error; any other keeps it from starting.
             Err(error) if error.raw_os_error().is_some_and(|errno| errno != EIO) => {
@@ -222,6 +228,11 @@ impl HostMut for FakeHost {
             host.log.push(format!("POST {path}"));
             if host.docker.active != "active" {
                 return Ok(Err((0, "connection refused".into())));
+            }
+            let renamed = path.strip_prefix("/containers/").and_then(|rest| rest.split_once("/rename?name="));
+            if let Some((id, name)) = renamed {
+                let done = host.docker.rename(id, name);
+                return Ok(if done { Ok(Value::Null) } else { Err((409, "name is in use".into())) });
             }
             if let Some(id) = updated {
                 let now = match host.engine(socket, &[format!("/containers/{id}/json")]).pop() {
@@ -294,6 +305,11 @@ impl FakeHost {
             Command::LoadAuditRules => return Ok(Self::done(self.load_rules())),
             Command::AddAuditRule(rule) => self.kernel_rules.push(rule.clone()),
             Command::RemoveAuditRule(rule) => self.kernel_rules.retain(|have| have != rule),
+            Command::ComposeCheck(project) => return Ok(self.compose_check(project)),
+            Command::ComposeHash { project, service } => return Ok(self.compose_hash(project, service)),
+            // Several operations: see [`FakeHost::compose_up`].
+            Command::ComposeUp { .. } => {}
+            Command::RemoveContainer { id, .. } => return Ok(self.remove_container(id)),
             Command::ValidateDaemon { argv } => return self.validate(argv),
             Command::ArmTimer { unit, argv, .. } => {
                 self.timers.insert(unit.clone(), argv.clone());

@@ -3,6 +3,8 @@
 
 use serde_json::{Map, Value, json};
 
+use super::fake_compose::Composed;
+
 /// Keys of daemon.json that the model knows; any other is fatal at a start, as with dockerd.
 const KEYS: &[&str] = &[
     "authorization-plugins",
@@ -82,6 +84,8 @@ pub(crate) struct FakeContainer {
     pub(crate) remove: bool,
     /// What was changed of its `HostConfig`.
     pub(crate) updated: Map<String, Value>,
+    /// By compose.
+    pub(crate) composed: Option<Composed>,
 }
 
 /// What is wrong with a daemon that systemd still takes for started, or starts.
@@ -293,7 +297,8 @@ impl FakeDocker {
 
     fn listed(&self, all: bool) -> Value {
         let shown = self.containers.iter().filter(|one| all || one.pid != 0);
-        shown.map(|one| json!({"Id": one.id, "Names": [format!("/{}", one.name)], "State": "running"})).collect()
+        let of = |one: &FakeContainer| json!({"Id": one.id, "Names": [format!("/{}", one.name)], "State": "running", "Labels": one.labels()});
+        shown.map(of).collect()
     }
 
     fn set(&self, key: &str) -> bool {
@@ -316,6 +321,7 @@ impl FakeDocker {
             "/containers/json" => return Some(self.listed(false)),
             "/containers/json?all=true" | "/containers/json?all=1" => return Some(self.listed(true)),
             // Its data root is another one then, and empty.
+            "/images/shop:1/json" => return Some(json!({"Id": "sha256:1"})),
             "/images/json" if self.set("userns-remap") => return Some(json!([])),
             "/volumes" if self.set("userns-remap") => return Some(json!({"Volumes": []})),
             _ => {
@@ -327,6 +333,7 @@ impl FakeDocker {
                 base["Name"] = format!("/{}", one.name).into();
                 base["State"]["Running"] = (one.pid != 0).into();
                 base["State"]["Pid"] = one.pid.into();
+                one.composed_over(&mut base);
                 for (key, value) in &one.updated {
                     base["HostConfig"][key] = value.clone();
                 }

@@ -63,6 +63,10 @@ pub(crate) struct FakeHost {
     /// Questions about units so far, and the one to which systemd gives no answer.
     pub(crate) asked: std::cell::Cell<usize>,
     pub(crate) unanswered: Option<usize>,
+    /// Containers that compose made so far.
+    pub(super) made_anew: usize,
+    /// Compose was uninstalled.
+    pub(crate) compose_is_gone: bool,
     pub(super) dead: bool,
     /// What a power cut would leave, once somebody asks.
     pub(super) disk: Option<PowerDisk>,
@@ -111,6 +115,8 @@ impl FakeHost {
             woken: std::cell::Cell::new(false),
             asked: std::cell::Cell::new(0),
             unanswered: None,
+            made_anew: 0,
+            compose_is_gone: false,
             dead: false,
             disk: None,
             jobs: Vec::new(),
@@ -183,6 +189,7 @@ impl FakeHost {
             restarts,
             remove: false,
             updated: serde_json::Map::new(),
+            composed: None,
         });
     }
 
@@ -220,6 +227,7 @@ impl FakeHost {
                 restarts: !matches!(policy.as_str(), "no" | ""),
                 remove: detail["HostConfig"]["AutoRemove"] == json!(true),
                 updated: serde_json::Map::new(),
+                composed: None,
                 id,
             });
         }

@@ -174,13 +174,15 @@ pub(crate) fn options() -> RollbackOptions {
     }
 }
 
+/// With what compose made there are containers that a rollback stops for a moment, which has to be wished for.
 pub(crate) fn undo(host: &mut FakeHost, run: &str) -> Result<RollbackOutcome> {
-    rollback(host, &Store::default(), run, &options(), &mut Silent)
+    let force = !host.composed().is_empty();
+    rollback(host, &Store::default(), run, &RollbackOptions { force, ..options() }, &mut Silent)
 }
 
-/// The processes of all containers.
+/// The processes of all containers but those of compose, which are others after a change.
 pub(crate) fn pids(host: &FakeHost) -> Vec<i64> {
-    host.docker.containers.iter().map(|one| one.pid).collect()
+    host.docker.containers.iter().filter(|one| one.composed.is_none()).map(|one| one.pid).collect()
 }
 
 pub(crate) fn last(host: &FakeHost) -> String {
@@ -214,6 +216,8 @@ pub(crate) fn assert_as_before(host: &mut FakeHost, before: &FakeHost, what: &st
     assert_eq!(differences(host, before), [] as [String; 0], "{what}");
     assert_eq!(host.kernel_rules, before.kernel_rules, "{what}");
     assert_eq!(pids(host), pids(before), "{what}");
-    assert_eq!(host.settings(), before.settings(), "{what}");
+    assert_eq!(host.composed(), before.composed(), "{what}");
+    let settings = |host: &FakeHost| host.settings().into_iter().collect::<std::collections::BTreeSet<_>>();
+    assert_eq!(settings(host), settings(before), "{what}");
     assert_eq!((host.docker.active.as_str(), host.docker.live_restore()), ("active", false), "{what}");
 }

@@ -13,7 +13,7 @@ mod user;
 #[cfg(test)]
 mod tests;
 
-use crate::audit::finding::Verdict;
+use crate::audit::finding::{PendingOn, Verdict};
 use crate::catalog::ContainerRule as Rule;
 use crate::facts::workload::Process;
 use crate::facts::{Container, Facts, Known, has_option};
@@ -29,7 +29,8 @@ pub(super) fn run(rule: &Rule, facts: &Facts) -> Vec<Outcome> {
     let subject = |name: &str| format!("container:{name}");
     let one = |container: &Container| {
         let outcome = Outcome::new(subject(&container.name), Verdict::Pass).id(container.id.clone());
-        judge(rule, &Seen { facts, containers, container }, outcome)
+        let seen = Seen { facts, containers, container };
+        written(rule, &seen, judge(rule, &seen, outcome))
     };
     let mut outcomes: Vec<Outcome> = containers.iter().map(one).collect();
     outcomes.extend(unread.iter().map(|one| Outcome::unknown(subject(&one.name), &one.why).id(one.id.clone())));
@@ -37,6 +38,21 @@ pub(super) fn run(rule: &Rule, facts: &Facts) -> Vec<Outcome> {
         outcomes.push(Outcome::not_applicable(NONE, "there is no container"));
     }
     outcomes
+}
+
+/// What its compose files have mended already waits for the container to be made anew from them.
+fn written(rule: &Rule, seen: &Seen<'_>, outcome: Outcome) -> Outcome {
+    let anew = seen.facts.compose.anew.get(&seen.container.id).filter(|_| outcome.verdict == Verdict::Fail);
+    if anew.is_some_and(|anew| holds(rule, seen.facts, anew)) {
+        return Outcome { verdict: Verdict::Pending, pending_on: Some(PendingOn::Recreate), ..outcome };
+    }
+    outcome
+}
+
+/// Whether a container that is not there yet would pass.
+pub(in crate::audit) fn holds(rule: &Rule, facts: &Facts, container: &Container) -> bool {
+    let (containers, _) = facts.workload.each().unwrap_or_default();
+    judge(rule, &Seen { facts, containers, container }, Outcome::new(NONE, Verdict::Pass)).verdict == Verdict::Pass
 }
 
 /// The subject where there is no container to name.

@@ -14,7 +14,7 @@ mod swarm;
 mod tls_listener;
 
 use crate::catalog::{Builtin, Check, Entry, Severity};
-use crate::facts::{Facts, Unknown};
+use crate::facts::{Container, Facts, Unknown};
 use crate::policy::Policy;
 
 use super::finding::{PendingOn, Verdict};
@@ -125,6 +125,11 @@ fn is_about_the_host(check: &Check) -> bool {
         | Check::Image(_)
         | Check::Swarm(_) => false,
     }
+}
+
+/// Whether a container that is not there yet would pass a check.
+pub(super) fn holds(entry: &Entry, facts: &Facts, container: &Container) -> bool {
+    matches!(&entry.check, Check::Container(rule) if container::holds(rule, facts, container))
 }
 
 /// Runs the probe of a check.

@@ -42,6 +42,8 @@ pub struct Confinement {
     pub device_rules: Vec<String>,
     /// Mounts of every kind.
     pub mounts: Vec<Mount>,
+    /// `--tmpfs`: paths in the container. Docker does not list them among its mounts.
+    pub tmpfs: Vec<String>,
     /// Result of its health check: `starting`, `healthy`, `unhealthy`; `None`: it has none.
     pub health: Option<String>,
 }
@@ -89,6 +91,7 @@ impl Confinement {
             process_label: text(&value["ProcessLabel"]),
             device_rules: texts(&host["DeviceCgroupRules"]),
             mounts: mounts(value),
+            tmpfs: host["Tmpfs"].as_object().into_iter().flatten().map(|(path, _)| path.clone()).collect(),
             health: value["State"]["Health"]["Status"].as_str().filter(|status| *status != "none").map(str::to_owned),
         }
     }

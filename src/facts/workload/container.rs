@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use serde_json::Value;
 
+use super::compose::ComposeOrigin;
 use super::confinement::Confinement;
 
 /// A container, running or not.
@@ -51,8 +52,8 @@ pub struct Container {
     pub mounts: Vec<String>,
     /// Host devices and device requests (GPUs).
     pub devices: Vec<String>,
-    /// Compose project and service, where it comes from one.
-    pub compose: Option<(String, String)>,
+    /// Where it comes from, if compose made it.
+    pub compose: Option<ComposeOrigin>,
     /// Ids of execs.
     pub execs: Vec<String>,
     /// Command line of the health check; empty: none.
@@ -145,7 +146,7 @@ impl Container {
             ports: ports(&value["NetworkSettings"]["Ports"], &host["PortBindings"]),
             mounts: mounts(value),
             devices: devices(host),
-            compose: compose(&config["Labels"]),
+            compose: ComposeOrigin::read(&labels(&config["Labels"])),
             execs: texts(&value["ExecIDs"]),
             healthcheck: healthcheck(config),
             created: text(&value["Created"]),
@@ -263,11 +264,6 @@ pub(in crate::facts) fn labels(value: &Value) -> BTreeMap<String, String> {
     value.as_object().into_iter().flatten().map(|(key, value)| (key.clone(), text(value))).collect()
 }
 
-fn compose(labels: &Value) -> Option<(String, String)> {
-    let project = labels["com.docker.compose.project"].as_str()?;
-    Some((project.into(), text(&labels["com.docker.compose.service"])))
-}
-
 /// The argument array that dockerd runs for the health check.
 fn healthcheck(config: &Value) -> Vec<String> {
     let test = texts(&config["Healthcheck"]["Test"]);
@@ -314,7 +310,8 @@ mod tests {
         assert_eq!(container.devices, ["/dev/fuse", "GPU"]);
         assert_eq!(container.returns(), Return::MayStay);
         assert!(container.on_default_bridge() && container.has_address("172.17.0.2".parse().unwrap()));
-        assert_eq!(container.compose, Some(("shop".into(), "cache".into())));
+        let origin = container.compose.unwrap();
+        assert_eq!((origin.project.as_str(), origin.service.as_str()), ("shop", "cache"));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The command lines behind [`Query`] and [`Command`].
 
+use std::ffi::OsStr;
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::host::process;
@@ -13,6 +15,10 @@ const SHORT: Duration = Duration::from_secs(30);
 const WORK: Duration = Duration::from_secs(90);
 /// `dockerd --validate` reads one file.
 const VALIDATE: Duration = Duration::from_secs(30);
+/// Compose reads its files; version 1 is slow to start.
+const COMPOSE: Duration = Duration::from_mins(1);
+/// Compose stops a container, which may take as long as its grace, and makes it anew, for each of a service.
+const COMPOSE_UP: Duration = Duration::from_mins(5);
 /// A package install with its download, and the wait for another package manager's lock.
 const INSTALL: Duration = Duration::from_mins(15);
 
@@ -72,6 +78,9 @@ pub(super) fn run(command: &Command) -> io::Result<Answer> {
             }
             program(argv, &[], VALIDATE)
         }
+        Command::ComposeCheck(_) | Command::ComposeHash { .. } => compose(command, COMPOSE),
+        Command::ComposeUp { .. } => compose(command, COMPOSE_UP),
+        Command::RemoveContainer { id, socket } => client("docker", &["rm", "--", id], socket, WORK),
         Command::ArmTimer { unit, seconds, argv } => {
             process::run("systemd-run", &timer(unit, *seconds, argv), &[], SHORT)
         }
@@ -96,6 +105,24 @@ fn program(argv: &[String], extra: &[(&str, &str)], timeout: Duration) -> io::Re
         Some((path, args)) if path.starts_with('/') => process::run(path, args, extra, timeout),
         _ => Err(refused("a command needs a program's absolute path")),
     }
+}
+
+fn compose(command: &Command, timeout: Duration) -> io::Result<Answer> {
+    let Some((project, argv)) = command.compose_argv() else { return Err(refused("no command of compose's")) };
+    let Some(socket) = &project.socket else {
+        return Err(refused("compose without a socket would choose an Engine itself"));
+    };
+    let program =
+        project.tool.program().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "compose: not installed"))?;
+    client(program, &argv, socket, timeout)
+}
+
+/// A client of the Engine that is meant, whatever context or configuration the caller has: of the environment it gets
+/// the home of root alone, for the `~` in compose files.
+fn client<A: AsRef<OsStr>>(program: &str, args: &[A], socket: &Path, timeout: Duration) -> io::Result<Answer> {
+    let host = format!("unix://{}", socket.display());
+    let extra = [("HOME", "/root"), ("DOCKER_CONFIG", "/nonexistent"), ("DOCKER_HOST", host.as_str())];
+    process::run(program, args, &extra, timeout)
 }
 
 /// `--collect`: a failed rollback does not leave a failed unit that blocks the name of the next run. A rollback goes on

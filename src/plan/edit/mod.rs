@@ -1,6 +1,5 @@
 //! Edits: pure functions from the old text of a file to the new one. None of them looks at a host.
 
-pub mod compose;
 pub mod daemon_json;
 pub mod drop_in;
 pub mod environment;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::catalog::{ContainerSetting, Edit, Hazard, Object};
+use crate::plan::compose::Writing;
 use crate::plan::proposal::Proposal;
 
 /// What is being done for one check.
@@ -29,6 +30,8 @@ pub struct Change {
     pub values: BTreeMap<String, Value>,
     /// What the containers get that fail the check.
     pub containers: Vec<Proposal>,
+    /// What is written for them into the compose files that they come from.
+    pub composed: Vec<Writing>,
     /// Paths that our last run wrote and that were put back since.
     pub own_history: Vec<PathBuf>,
 }
@@ -91,6 +94,7 @@ impl Change {
                 Edit::Container(_) => {
                     hazards.insert(Hazard::NeedsValue);
                 }
+                Edit::Compose(_) => hazards.extend([Hazard::NeedsValue, Hazard::StopsContainers]),
                 _ => {}
             }
         }

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{Evidence, Situation, settings};
 use crate::catalog::Edit;
+use crate::plan::compose::Writing;
 
 /// A flag in the package's own unit: that file is never edited, and a drop-in would have to repeat its whole
 /// `ExecStart`, which then misses what the package changes later.
@@ -32,6 +33,9 @@ pub(super) fn needs_value(subject: &Situation, evidence: &mut Evidence) {
         }
     }
     log_driver(subject, evidence);
+    for choice in subject.change.composed.iter().filter_map(Writing::to_choose) {
+        evidence.name(choice);
+    }
     for one in &subject.change.containers {
         if let Some(choice) = one.to_choose() {
             evidence.name(choice);

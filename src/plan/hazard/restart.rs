@@ -8,6 +8,7 @@ use super::access::has_socket;
 use super::{Evidence, Situation, settings};
 use crate::facts::Known;
 use crate::facts::workload::{Container, Processes, Proxy, Return, Work};
+use crate::plan::compose::Writing;
 use crate::plan::proposal::Proposal;
 
 /// Settings that lead the daemon to another place, where it does not find the containers that live-restore kept.
@@ -17,6 +18,9 @@ const MOVES: [&str; 4] = ["userns-remap", "data-root", "exec-root", "storage-dri
 /// come back after a later one.
 pub(super) fn stops_containers(subject: &Situation, evidence: &mut Evidence) {
     for name in subject.change.containers.iter().filter_map(Proposal::stays_down) {
+        evidence.name(name);
+    }
+    for name in subject.change.composed.iter().filter_map(Writing::stops) {
         evidence.name(name);
     }
     if !subject.change.restart {

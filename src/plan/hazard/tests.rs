@@ -36,6 +36,7 @@ impl Case {
             execs: Ok(Vec::new()),
             processes: Ok(Processes::default()),
             listeners: BTreeMap::new(),
+            compose: None,
             agents: Ok(Vec::new()),
             dependents: Ok(Vec::new()),
         };

@@ -148,6 +148,7 @@ fn a_run_tells_what_is_done_what_waits_and_what_is_held() {
         reboot_required: false,
         not_reverted: vec![Rest { check: "auditd".into(), reason: "the package stays".into() }],
         diff: Vec::new(),
+        recreated: vec!["service back of project shop: container shop-back-1".into()],
         containers: vec![LiveChange {
             name: "web".into(),
             id: "ab".into(),
@@ -161,6 +162,7 @@ fn a_run_tells_what_is_done_what_waits_and_what_is_held() {
 run 20231114-221320: 2 checks fixed
   daemon.icc, daemon.live-restore
 updated container web: processes 64 (was unlimited)
+recreated service back of project shop: container shop-back-1
 pending: daemon.icc waits for a start of docker while no container runs
 held: daemon.userns-remap hides-images: redis:7, 3 volumes; include with
       `--accept daemon.userns-remap`
@@ -177,6 +179,7 @@ restart docker for the rest: `systemctl restart docker`
         restart_required: false,
         not_reverted: Vec::new(),
         containers: Vec::new(),
+        recreated: Vec::new(),
         ..report
     };
     assert_eq!(run(&report, "fixed"), "nothing to do\n");

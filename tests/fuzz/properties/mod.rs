@@ -5,6 +5,7 @@
 
 #![allow(clippy::missing_panics_doc, reason = "a property that does not hold panics: that is what they are for")]
 
+pub mod compose;
 pub mod config;
 pub mod daemon_edits;
 pub mod daemon_json;
@@ -31,6 +32,7 @@ pub type Property = fn(&[u8]);
 
 /// Every target by its name.
 pub const ALL: &[(&str, Property)] = &[
+    ("compose", compose::check),
     ("config", config::check),
     ("daemon_edits", daemon_edits::check),
     ("daemon_json", daemon_json::check),

@@ -14,6 +14,7 @@ pub(super) struct Place<'t> {
     path: Vec<Segment>,
     /// What compose reads there, behind aliases and merges. `None`: the key is not there, or holds nothing.
     node: Option<&'t Node>,
+    tag: Option<&'t str>,
     /// The line of the key, of the nearest one around it while it is not there.
     line: usize,
     /// Why nothing here can be edited in place, with the line.
@@ -25,7 +26,7 @@ pub(super) struct Place<'t> {
 /// # Errors
 /// It is not there, or is made of something else as well: `extends`, `include`, an alias.
 pub(super) fn service<'t>(tree: &'t Tree, name: &str) -> Result<Place<'t>, EditError> {
-    let root = Place { tree, path: Vec::new(), node: Some(&tree.root), line: 1, locked: None };
+    let root = Place { tree, path: Vec::new(), node: Some(&tree.root), tag: None, line: 1, locked: None };
     if let Some((key, _)) = tree.root.entry("include") {
         return Err(EditError::new(key.line, "the file includes others, which seaworthy does not follow"));
     }
@@ -55,6 +56,11 @@ impl<'t> Place<'t> {
         self.node
     }
 
+    /// The tag that stands in front of the value, though it holds nothing.
+    pub(super) fn tag(&self) -> Option<&'t str> {
+        self.tag
+    }
+
     /// The place of a key in this mapping.
     pub(super) fn get(&self, key: &str) -> Self {
         let mut place = self.below(Segment::Key(key.to_owned()));
@@ -74,12 +80,13 @@ impl<'t> Place<'t> {
 
     fn below(&self, segment: Segment) -> Self {
         let path = self.path.iter().cloned().chain([segment]).collect();
-        Self { tree: self.tree, path, node: None, line: self.line, locked: self.locked.clone() }
+        Self { tree: self.tree, path, node: None, tag: None, line: self.line, locked: self.locked.clone() }
     }
 
     fn enter(&mut self, value: &'t Node) {
         let node = value.resolved();
         self.node = Some(node).filter(|node| !node.is_null());
+        self.tag = value.tag().or_else(|| node.tag());
         if value.is_alias() {
             self.lock(self.line, format!("{} is an alias", self.name()));
         } else if self.tree.is_shared(value) {

@@ -73,6 +73,32 @@ pub enum ServiceEdit {
     Remove(HostKey),
     /// Takes one of `devices` away, by its path on the host.
     RemoveDevice(String),
+    /// These in `cap_drop`, unless `ALL` is there. With or without `CAP_`.
+    DropThese(Vec<String>),
+}
+
+impl ServiceEdit {
+    /// The keys of the service that it looks at: where compose merges several files, the one that has them is edited.
+    pub fn keys(&self) -> &'static [&'static str] {
+        match self {
+            Self::NoNewPrivileges | Self::Confine(_) => &["security_opt"],
+            Self::DropCapabilities { .. } => &["cap_drop", "cap_add"],
+            Self::DropThese(_) => &["cap_drop"],
+            Self::RemoveCapabilities(_) => &["cap_add"],
+            Self::ReadOnlyRoot { .. } => &["read_only", "tmpfs"],
+            Self::User(_) => &["user"],
+            Self::PidsLimit(_) => &["pids_limit", "deploy"],
+            Self::MemoryLimit(_) => &["mem_limit", "deploy"],
+            Self::Cpus(_) => &["cpus", "deploy"],
+            Self::CpuShares(_) => &["cpu_shares"],
+            Self::RestartOnFailure(_) => &["restart"],
+            Self::BindPorts(_) => &["ports"],
+            Self::ReadOnlyMount(_) | Self::PrivateMount(_) => &["volumes"],
+            Self::Healthcheck(_) => &["healthcheck"],
+            Self::Remove(key) => key.names(),
+            Self::RemoveDevice(_) => &["devices"],
+        }
+    }
 }
 
 /// What an option of `security_opt` can switch off.
@@ -107,6 +133,20 @@ pub enum HostKey {
     Userns,
     /// `cgroup_parent`, whatever it is.
     CgroupParent,
+}
+
+impl HostKey {
+    fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::Privileged => &["privileged"],
+            Self::HostNetwork | Self::BridgeNetwork => &["network_mode"],
+            Self::Pid => &["pid"],
+            Self::Ipc => &["ipc"],
+            Self::Uts => &["uts"],
+            Self::Userns => &["userns_mode"],
+            Self::CgroupParent => &["cgroup_parent"],
+        }
+    }
 }
 
 /// How a container is asked whether it is well. Durations as compose writes them (`30s`, `1m30s`).
@@ -174,14 +214,99 @@ pub fn edit(text: &str, service: &str, edit: &ServiceEdit) -> Result<String, Edi
     Ok([&text[..text.len() - body.len()], &new].concat())
 }
 
-/// What a service has for a key, through an alias or `<<` too; variables stay as they are written. `None`: nothing.
+/// A file as compose reads it, to be asked about its services.
+#[derive(Clone, Debug)]
+pub struct Document(tree::Tree);
+
+impl Document {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// It is none that can be read in one way only.
+    pub fn read(text: &str) -> Result<Self, EditError> {
+        tree::read(body(text)).map(Self)
+    }
+
+    /// Whether it has the service; what that is made of is not looked at.
+    pub fn has(&self, service: &str) -> bool {
+        let services = self.0.root.entry("services").map(|(_, services)| services.resolved());
+        services.is_some_and(|services| services.entry(service).is_some() || services.merged(service).is_some())
+    }
+
+    /// The names of its services.
+    pub fn names(&self) -> Vec<String> {
+        let services = self.0.root.entry("services").map(|(_, services)| services.resolved().entries());
+        let names = services.into_iter().flatten().filter_map(|(name, _)| name.text());
+        names.map(str::to_owned).collect()
+    }
+
+    /// A service of it.
+    ///
+    /// # Errors
+    /// It is not there, or is made of something else as well (`extends`, `include`, an alias).
+    pub fn service(&self, name: &str) -> Result<Service<'_>, EditError> {
+        place::service(&self.0, name).map(Service)
+    }
+}
+
+/// One service of a file.
+pub struct Service<'d>(place::Place<'d>);
+
+impl Service<'_> {
+    /// What it has for a key, through an alias or `<<` too; variables stay as they are written. `None`: nothing.
+    pub fn value(&self, key: &str) -> Option<Value> {
+        self.0.get(key).node().map(json)
+    }
+
+    /// Whether an edit would leave it as it is.
+    ///
+    /// # Errors
+    /// As [`edit`]: what is there cannot be read, or may not be changed by us.
+    pub fn is_so(&self, edit: &ServiceEdit) -> Result<bool, EditError> {
+        decide::steps(&self.0, edit).map(|steps| steps.is_empty())
+    }
+
+    /// What compose takes for true and false. `None`: nothing is there.
+    ///
+    /// # Errors
+    /// Something else is there, a variable, or a tag that changes how files are merged.
+    pub fn truth(&self, key: &str) -> Result<Option<bool>, EditError> {
+        self.untagged(key)?.truth()
+    }
+
+    /// The one text of a key. `None`: nothing is there.
+    ///
+    /// # Errors
+    /// As [`Self::truth`].
+    pub fn literal(&self, key: &str) -> Result<Option<String>, EditError> {
+        Ok(self.untagged(key)?.literal()?.map(str::to_owned))
+    }
+
+    /// The texts of a list. Empty: nothing is there.
+    ///
+    /// # Errors
+    /// As [`Self::truth`].
+    pub fn literals(&self, key: &str) -> Result<Vec<String>, EditError> {
+        let texts: Result<Vec<_>, _> = self.untagged(key)?.items()?.iter().map(place::Place::literal).collect();
+        Ok(texts?.into_iter().flatten().map(str::to_owned).collect())
+    }
+
+    /// Compose takes what earlier files say away for `!reset` and `!override`.
+    fn untagged(&self, key: &str) -> Result<place::Place<'_>, EditError> {
+        let place = self.0.get(key);
+        match place.tag() {
+            Some(tag) => Err(place.refuse(format!("`{key}` carries the tag `{tag}`"))),
+            None => Ok(place),
+        }
+    }
+}
+
+/// What a service has for a key: [`Service::value`].
 ///
 /// # Errors
 /// As [`edit`], for what the file and the service are.
 pub fn service_value(text: &str, service: &str, key: &str) -> Result<Option<Value>, EditError> {
-    let tree = tree::read(body(text))?;
-    let service = place::service(&tree, service)?;
-    Ok(service.get(key).node().map(json))
+    Ok(Document::read(text)?.service(service)?.value(key))
 }
 
 fn body(text: &str) -> &str {

@@ -11,6 +11,7 @@ pub(super) fn steps(service: &Place<'_>, edit: &ServiceEdit) -> Result<Vec<Step>
         ServiceEdit::NoNewPrivileges => lists::no_new_privileges(service),
         ServiceEdit::Confine(confinement) => lists::confine(service, *confinement),
         ServiceEdit::DropCapabilities { keep } => lists::drop_capabilities(service, keep),
+        ServiceEdit::DropThese(names) => lists::drop_these(service, names),
         ServiceEdit::RemoveCapabilities(names) => lists::remove_capabilities(service, names),
         ServiceEdit::RemoveDevice(path) => lists::remove_device(service, path),
         ServiceEdit::ReadOnlyRoot { tmpfs } => read_only_root(service, tmpfs),

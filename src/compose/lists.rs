@@ -106,6 +106,21 @@ pub(super) fn drop_capabilities(service: &Place<'_>, keep: &[String]) -> Result<
     Ok(steps)
 }
 
+pub(super) fn drop_these(service: &Place<'_>, names: &[String]) -> Result<Vec<Step>, EditError> {
+    let list = service.get("cap_drop");
+    let there = capabilities(&list)?;
+    if there.iter().any(|(_, name)| name == "ALL") {
+        return Ok(Vec::new());
+    }
+    let mut missing: Vec<String> = Vec::new();
+    for name in known(names)? {
+        if !there.iter().any(|(_, other)| *other == name) && !missing.contains(&name) {
+            missing.push(name);
+        }
+    }
+    list.append(missing.into_iter().map(New::quoted).collect())
+}
+
 pub(super) fn remove_capabilities(service: &Place<'_>, names: &[String]) -> Result<Vec<Step>, EditError> {
     let names = known(names)?;
     let list = service.get("cap_add");
