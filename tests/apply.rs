@@ -24,7 +24,7 @@ mod support;
 
 use std::path::Path;
 
-use seaworthy::apply::{State, Store, list};
+use seaworthy::apply::{Silent, State, Store, confirm, list};
 use seaworthy::error::Kind;
 use seaworthy::host::FileKind;
 use seaworthy::plan::{Act, FileState};
@@ -215,6 +215,20 @@ fn links_mounts_and_a_held_lock_are_refused() {
     });
     assert!(message.contains("immutable"));
     refused(&|host| host.write("/proc/self/mountinfo", 0o444, &format!("1 1 8:1 / {CONFIG} rw - ext4 x rw\n")));
+}
+
+#[test]
+fn a_held_lock_holds_off_rollback_and_confirm_too() {
+    let mut host = busy();
+    let id = run_with(&mut host, &plan(), &With { confirm_within: Some(60), ..With::default() }).unwrap().run;
+    let (before, ops) = (host.state(), host.ops);
+    host.locked_by_other = true;
+    let confirmed = confirm(&mut host, &Store::default(), &id, &mut Silent);
+    for error in [confirmed.unwrap_err(), undo(&mut host, &id).unwrap_err()] {
+        assert_eq!((error.kind, host.ops), (Kind::Refused, ops), "{error:?}");
+        assert!(error.message.contains("another seaworthy is at work"), "{error:?}");
+    }
+    assert_eq!(host.state(), before);
 }
 
 /// The file that is put in the place of another has its attributes, and none that its directory gives to new files.

@@ -1,5 +1,6 @@
 use super::explain::{as_json, explain, table};
 use super::validate::{Origin, read, read_all};
+use super::words::hazard_name;
 use super::*;
 use crate::error::Kind;
 
@@ -321,7 +322,19 @@ fn a_page_says_what_is_decided_written_and_broken() {
     );
     for entry in catalog.entries() {
         let page = explain(entry);
-        assert_eq!(page.contains("WHAT TO DO"), entry.remediation.edits.is_empty(), "{}", entry.id);
+        let fixes = !entry.remediation.edits.is_empty();
+        for (heading, there) in [
+            ("WHAT TO DO", !fixes),
+            ("WHAT THE FIX WRITES", fixes),
+            ("WHAT IT CAN BREAK", true),
+            ("HOW TO UNDO IT", fixes),
+        ] {
+            assert_eq!(page.contains(&format!("\n{heading}\n")), there, "{}: {heading}", entry.id);
+        }
+        for hazard in &entry.remediation.hazards {
+            let item = format!("\n  - {}: ", hazard_name(*hazard));
+            assert!(page.contains(&item), "{}:{item}", entry.id);
+        }
         assert!(page.contains(&entry.title) && page.lines().all(|line| line == line.trim_end()), "{}", entry.id);
     }
 }

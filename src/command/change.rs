@@ -121,7 +121,7 @@ pub(super) fn name_unfinished(host: &dyn Host, ui: &mut Ui) {
 }
 
 /// The run that is not finished, and the process that is at work on it.
-fn open_run(host: &dyn Host) -> Result<Option<(String, Option<u32>)>> {
+pub(super) fn open_run(host: &dyn Host) -> Result<Option<(String, Option<u32>)>> {
     let open = || Ok(apply::unfinished(host, &Store::default())?.map(|open| open.run));
     let Some(run) = open()? else { return Ok(None) };
     let pid = apply::at_work(host);

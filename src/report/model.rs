@@ -256,7 +256,7 @@ pub struct HistoryRun {
     pub started_at: String,
     /// Who: name of the login that called it.
     pub user: String,
-    /// `committed`, `rolled-back`, `unfinished`, `awaiting-confirm`, …
+    /// `committed`, `rolled back`, `unfinished`, `at work (pid 4242)`, …: how it ended, in words.
     pub state: String,
     /// What still stands, in words: `stands`, `changed since`, `taken back`.
     pub stands: String,

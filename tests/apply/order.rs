@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use seaworthy::apply::Store;
 use seaworthy::error::Kind;
+use seaworthy::host::Command;
 use seaworthy::plan::Act;
 
 use crate::rules_plan;
@@ -135,8 +136,9 @@ fn live_restore_is_in_force_before_the_only_restart() {
     // A reload that dockerd does not take shows in its API alone: without it nothing restarts.
     let mut deaf = busy();
     deaf.docker.sick = Some((Sick::Deaf, "live-restore"));
-    let before = busy();
+    let (before, begun) = (busy(), deaf.clock);
     let error = run(&mut deaf, &plan()).unwrap_err();
+    assert!((15..90).contains(&((deaf.clock - begun) / 1000)), "{} ms", deaf.clock - begun);
     assert!(error.message.contains("did not take live-restore=true"), "{error:?}");
     assert_eq!((error.kind, deaf.docker.started), (Kind::RolledBack, 1));
     assert_eq!((deaf.state(), pids(&deaf)), (before.state(), pids(&before)));
@@ -180,6 +182,15 @@ fn a_start_that_never_ends_is_given_up_and_taken_back() {
     let passed = (host.clock - begun) / 1000;
     assert!((95..130).contains(&passed), "{passed} s");
     assert_as_before(&mut host, &busy(), "after a start that hung");
+    // The same of a unit that is started for the audit.
+    let mut host = busy();
+    host.hangs = Some("auditd.service".into());
+    let begun = host.clock;
+    let start = step(Act::Run(Command::Start("auditd.service".into())), &["a"]);
+    let error = run(&mut host, &of(vec![start])).unwrap_err();
+    assert!(error.message.contains("auditd.service is activating after its start"), "{error:?}");
+    let passed = (host.clock - begun) / 1000;
+    assert!((15..60).contains(&passed), "{passed} s");
 }
 
 #[test]

@@ -118,6 +118,13 @@ fn a_configuration_that_dockerd_could_not_read_is_not_touched() {
     tree.run(&["audit", "--check", "daemon.*"]).is("audit-broken-config");
     tree.run(&["apply", "--yes", "--check", "daemon.*"]).exits(0).is("apply-broken-config");
     assert_eq!(tree.read("etc/docker/daemon.json"), before);
+    // Nor what is no text: it is not taken for a file that is missing.
+    let bytes = b"{\n  \"labels\": [\"\xff\"]\n}\n";
+    std::fs::write(tree.path("etc/docker/daemon.json"), bytes).unwrap();
+    let said = tree.run(&["audit", "--check", "daemon.config"]).exits(2);
+    assert!(said.out.contains("not UTF-8"), "{}", said.out);
+    let _ = tree.run(&["apply", "--yes", "--check", "daemon.*"]).exits(0);
+    assert_eq!(std::fs::read(tree.path("etc/docker/daemon.json")).unwrap(), bytes);
 }
 
 #[test]

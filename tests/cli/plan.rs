@@ -63,6 +63,9 @@ fn json_carries_changes_in_order_and_what_is_held() {
     assert!(flags.contains(&&json!("--accept image.content-trust")), "{flags:?}");
     assert!(flags.contains(&&json!("set `log-driver` under [values] in /etc/seaworthy/config.toml")), "{flags:?}");
     assert_eq!(value["disruption"], "restart-daemon");
+    let stays =
+        |note: &Value| note.as_str().unwrap().contains("dockremap") && note.to_string().contains("stay on rollback");
+    assert!(value["notes"].as_array().unwrap().iter().any(stays), "{}", value["notes"]);
 }
 
 /// The promise of the format: what is printed is what these tools write.

@@ -1,7 +1,7 @@
 //! Hazards of a restart on real hosts: silent on what only looks like one, named where something is in the way, and
 //! real, as an apply that accepts them shows.
 
-use crate::hosts::{says, seaworthy};
+use crate::hosts::{containers, says, seaworthy};
 use crate::machine::Machine;
 
 /// What the plan of these checks holds, a line each.
@@ -126,6 +126,54 @@ fn what_a_restart_cuts_on_bookworm() {
 #[test]
 fn what_a_restart_cuts_on_trixie() {
     what_a_restart_cuts("trixie", 0);
+}
+
+/// What Docker calls for `--gpus`. It lets the container to a device behind systemd's back, as NVIDIA's does; the device
+/// is one that every kernel has.
+const GPU_HOOK: &str = "#!/bin/bash\n[[ $1 == prestart ]] || exit 0\n\
+    group=$(sed -n 's/.*:devices://p' /proc/$(jq -r .pid)/cgroup)\n\
+    echo 'c 10:237 rwm' >/sys/fs/cgroup/devices$group/devices.allow\n";
+
+/// A fix in a drop-in makes systemd read its units again, and set the device rules of containers that it knows.
+#[test]
+fn a_reload_of_units_takes_a_gpu_away() {
+    let host = Machine::host("bookworm");
+    host.write_file("/usr/bin/nvidia-container-runtime-hook", GPU_HOOK);
+    let config = "{\"exec-opts\": [\"native.cgroupdriver=systemd\"], \"live-restore\": true}\n";
+    host.write_file("/etc/docker/daemon.json", config);
+    let flag = "[Service]\nExecStart=\nExecStart=/usr/sbin/dockerd -H fd:// --userland-proxy\n";
+    host.write_file("/etc/systemd/system/docker.service.d/override.conf", flag);
+    host.ok("chmod 755 /usr/bin/nvidia-container-runtime-hook; systemctl daemon-reload; systemctl restart docker");
+    host.ok("lab-image; mknod /root/device c 10 237");
+    let opens = |name: &str| {
+        let line = "test -e /dev/gpu || mknod /dev/gpu c 10 237; : </dev/gpu";
+        host.sh(&format!("docker exec {name} sh -c '{line}'")).status == 0
+    };
+    let run = |name: &str, options: &str| {
+        host.ok(&format!("docker run -d --name {name} --network none {options} busybox:1 sleep 10000"));
+    };
+    run("plain", "");
+    assert_eq!(held(&host, "userland-proxy"), "");
+    run("train", "--gpus all");
+    let found = held(&host, "userland-proxy");
+    says(&found, &["loses-devices: train (GPU)"]);
+    assert!(!found.contains("plain"), "{found}");
+    says(&seaworthy(&host, "apply --yes --check userland-proxy", 0).stdout, &["nothing to do"]);
+    assert!(opens("train") && !opens("plain"), "what is held was done");
+
+    let running = containers(&host);
+    // One that Docker itself lets to the device is known to systemd.
+    run("given", "--device /root/device:/dev/gpu");
+    seaworthy(&host, "apply --yes --check userland-proxy --accept userland-proxy", 0);
+    assert!(!opens("train"), "it has its device still");
+    assert!(opens("given"));
+    host.ok("docker rm -f given");
+    assert_eq!(containers(&host), running);
+    // Mended by a restart of the container, and held again on the way back.
+    host.ok("docker restart -t 0 train");
+    assert!(opens("train"));
+    says(&seaworthy(&host, "rollback --yes", 3).stderr, &["loses-devices: train (GPU)", "--force"]);
+    assert!(opens("train"));
 }
 
 /// The restart would end seaworthy half-way, however it came to see the host's files.

@@ -55,9 +55,16 @@ fn of_two_at_once_one_is_refused_and_a_container_that_comes_meanwhile_is_seen() 
         says(&looked, &[&at_work]);
         assert!(!looked.contains("did not finish"), "{looked}");
     }
+    let at_work = at_work.replace(&format!("run {run} is "), "");
+    for args in ["history".to_owned(), format!("history {run}"), "history --format json".to_owned()] {
+        let told = seaworthy(&host, &args, 0).stdout;
+        says(&told, &[&run, &at_work]);
+        assert!(!told.contains("unfinished"), "{told}");
+    }
     same(&state, &snapshot(&host), "the second one changed something");
     let out = resumed(&host);
     assert_eq!(out.status, 0, "{}", out.stdout);
+    says(&seaworthy(&host, &format!("history {run}"), 0).stdout, &["committed, stands"]);
     assert_eq!(verdict(&host, "daemon.live-restore"), "pass");
     assert_eq!(containers(&host), running);
     seaworthy(&host, "rollback --yes", 0);

@@ -325,6 +325,7 @@ impl FakeHost {
                 match command {
                     Command::Enable(_) => enabled = "enabled".into(),
                     Command::Disable(_) => enabled = "disabled".into(),
+                    Command::Start(_) if self.hangs.as_ref() == Some(unit) => active = "activating".into(),
                     Command::Start(_) => active = "active".into(),
                     _ => active = "inactive".into(),
                 }

@@ -45,6 +45,8 @@ pub(crate) struct FakeHost {
     pub(crate) timers: BTreeMap<String, Vec<String>>,
     /// `UnitFileState` and `ActiveState` of units other than docker.service that were changed.
     pub(crate) units: BTreeMap<String, (String, String)>,
+    /// A unit other than docker.service whose start does not end.
+    pub(crate) hangs: Option<String>,
     pub(crate) config_path: PathBuf,
     pub(crate) fault: Fault,
     /// Changing operations so far.
@@ -111,6 +113,7 @@ impl FakeHost {
             log: Vec::new(),
             clock: recording.recorded_at * 1000,
             locked_by_other: false,
+            hangs: None,
             meddler: None,
             woken: std::cell::Cell::new(false),
             asked: std::cell::Cell::new(0),

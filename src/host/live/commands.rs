@@ -96,7 +96,11 @@ fn systemctl(args: &[&str]) -> io::Result<Answer> {
 /// `reset-failed` clears the start counter: three starts in 60 s lock the unit even when they succeed.
 fn queue(verb: &str, unit: &str) -> io::Result<Answer> {
     systemctl(&["reset-failed", "--", unit])?;
-    systemctl(&[verb, "--no-block", "--", unit])
+    systemctl(&queued(verb, unit))
+}
+
+fn queued<'a>(verb: &'a str, unit: &'a str) -> [&'a str; 4] {
+    [verb, "--no-block", "--", unit]
 }
 
 /// A command given as a whole; its program must be an absolute path, as it was shown.
@@ -212,6 +216,11 @@ mod tests {
             "--unit=seaworthy-1 --on-active=300s --timer-property=AccuracySec=1s --property=KillMode=mixed \
              --property=TimeoutStopSec=300s --collect -- /var/lib/x/seaworthy rollback --yes"
         );
+    }
+
+    #[test]
+    fn no_start_is_waited_for() {
+        assert_eq!(queued("restart", "docker.service").join(" "), "restart --no-block -- docker.service");
     }
 
     #[test]
