@@ -2,6 +2,7 @@
 
 mod compose;
 mod containers;
+mod swarm;
 mod waivers;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use crate::host::{Host, local, path};
 
 pub use compose::{ComposeServices, ComposeValues};
 pub use containers::{CPU_PERIOD, ContainerValues, Containers};
+pub use swarm::SwarmValues;
 pub use waivers::{WAIVERS, Waiver, Waivers, parse_date, waived};
 
 /// Where the file is unless `--config` says otherwise.
@@ -42,7 +44,7 @@ pub struct Policy {
     pub subjects: Vec<String>,
 }
 
-/// Values for keys of daemon.json, and for containers.
+/// Values for keys of daemon.json, for containers and for the swarm.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Values {
@@ -58,6 +60,8 @@ pub struct Values {
     pub containers: Containers,
     /// `compose`: what the services of compose files get.
     pub compose: ComposeServices,
+    /// `swarm`: what this host's swarm is to be like.
+    pub swarm: SwarmValues,
 }
 
 /// A resource limit of processes in containers.
@@ -100,8 +104,15 @@ impl Policy {
 
     /// The value for a key of daemon.json, in the form that dockerd reads; `None`: the site has not chosen one.
     pub fn value(&self, key: &str) -> Option<Value> {
-        let Values { log_driver, log_opts, default_ulimits, authorization_plugins, containers: _, compose: _ } =
-            &self.values;
+        let Values {
+            log_driver,
+            log_opts,
+            default_ulimits,
+            authorization_plugins,
+            containers: _,
+            compose: _,
+            swarm: _,
+        } = &self.values;
         match key {
             "log-driver" => log_driver.as_ref().map(|driver| json!(driver)),
             "log-opts" => (!log_opts.is_empty()).then(|| json!(log_opts)),

@@ -21,6 +21,8 @@ mod rollback;
 #[path = "apply/scenes.rs"]
 mod scenes;
 mod support;
+#[path = "apply/swarm.rs"]
+mod swarm;
 
 use std::path::Path;
 

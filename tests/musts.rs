@@ -168,8 +168,18 @@ fn only_the_settings_of_docker_and_audit_are_written() {
     assert!(written > 100, "{written}");
 }
 
-/// What is changed in a container that exists: its limits and its restart policy.
+/// What is changed in a container that exists, its limits, restart policy and network, or in the swarm.
 fn is_update(command: &str) -> bool {
+    let words: Vec<&str> = command.split(' ').collect();
+    let known = match words[..] {
+        ["docker", "network", "connect", _, to, "&&", "docker", "network", "disconnect", "bridge", from] => to == from,
+        ["docker", "swarm", "update", "--autolock=true"] | ["docker", "swarm", "update", "--cert-expiry", _] => true,
+        _ => false,
+    };
+    known || is_docker_update(command)
+}
+
+fn is_docker_update(command: &str) -> bool {
     let options =
         command.strip_prefix("docker update ").unwrap_or_default().split(' ').filter(|word| word.starts_with('-'));
     let known = ["--memory", "--memory-swap", "--cpu-period", "--cpu-quota", "--pids-limit", "--restart"];

@@ -156,7 +156,7 @@ pub struct RunSummary {
     pub undone: Vec<String>,
     /// The paths that it changed, and how they are now.
     pub paths: Vec<PathNow>,
-    /// The containers that it changed, and how they are now.
+    /// The containers that it changed, and the swarm, and how they are now.
     pub containers: Vec<ContainerNow>,
     /// Services were restarted, reloaded or changed, rules loaded.
     pub services: bool,
@@ -212,8 +212,11 @@ pub fn summary(host: &dyn Host, store: &Store, id: &str) -> Result<Option<RunSum
         let now = match standing {
             Some(Ok(Standing::Before)) => "undone".into(),
             Some(Ok(Standing::After)) => "stands".into(),
+            Some(Ok(Standing::Between)) => "half done".into(),
             Some(Ok(Standing::Foreign(now))) => format!("changed since: {}", now.shown()),
-            Some(Ok(Standing::Gone)) => "the container is gone".into(),
+            Some(Ok(Standing::Gone)) => {
+                format!("the {} is gone", if change.of_swarm() { "swarm" } else { "container" })
+            }
             Some(Err(failure)) => format!("unknown: {}", failure.causes.join("; ")),
             None => "unknown: the plan is damaged".into(),
         };

@@ -28,6 +28,7 @@ mod service;
 mod site_file;
 mod steps;
 mod store;
+mod swarm;
 mod waiting;
 
 pub use at_work::at_work;

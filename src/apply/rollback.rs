@@ -2,7 +2,7 @@
 //! safe to be killed and run again: it looks at what is there and only moves towards the backups.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::audit_rules;
 use super::daemon_undo::{DaemonUndo, Needs};
@@ -10,6 +10,7 @@ use super::goal::Goal;
 use super::history::{State, open_part, state};
 use super::io::lock;
 use super::journal::{Journal, Op, Record, Who};
+use super::live::LiveUndo;
 use super::partial::made_dir;
 use super::progress::Progress;
 use super::replace::drop_staged;
@@ -47,7 +48,7 @@ pub struct RollbackOutcome {
     pub run: String,
     /// Paths that are as before again.
     pub restored: Vec<PathBuf>,
-    /// Containers that were set back: the way that each of them went.
+    /// Containers that were set back, and the swarm: the way that each of them went.
     pub containers: Vec<LiveChange>,
     /// Services that were made anew from their old files.
     pub recreated: Vec<Recreation>,
@@ -253,6 +254,14 @@ fn undo(
     if draft.needs != Needs::default() {
         progress.step("bring docker.service back");
     }
+    // A swarm that is locked after the restart cannot be changed back by it any more.
+    let up = service::up(host.as_host());
+    let (early, late): (Vec<&LiveUndo>, Vec<&LiveUndo>) = draft.live.iter().partition(|one| up && one.back.of_swarm());
+    set_back(host, &early, &plan.target.socket, journal, progress, &mut done);
+    if !done.errors.is_empty() && !early.is_empty() && draft.needs.restart {
+        done.errors.push(Failure::new("docker.service was left as it runs: its start could lock the swarm"));
+        return done;
+    }
     let waiting = Waiting { socket: &plan.target.socket, deadlines, interrupt: None, progress: &mut *progress };
     let goal = files.iter().find(|goal| Some(&goal.path) == config).copied();
     let (left, notes) = (Vec::new(), Vec::new());
@@ -263,12 +272,7 @@ fn undo(
     done.left.append(&mut daemon.left);
     done.notes.append(&mut daemon.notes);
     done.keep(undone);
-    for update in &draft.live {
-        let what = update.back.after.what();
-        progress.step(&format!("set {what} of container {} back", update.back.name));
-        let left = update.reach(host, &plan.target.socket, journal);
-        done.left.extend(done_note(&mut done.errors, left));
-    }
+    set_back(host, &late, &plan.target.socket, journal, progress, &mut done);
     for undo in &draft.services {
         let Recreation { service, project, .. } = &undo.recreation;
         progress.step(&format!("make service {service} of project {project} anew"));
@@ -287,6 +291,22 @@ fn undo(
         done.notes.extend(done_note(&mut done.errors, note));
     }
     done
+}
+
+/// Sets containers, or the swarm, back.
+fn set_back(
+    host: &mut dyn HostMut,
+    updates: &[&LiveUndo],
+    socket: &Path,
+    journal: &mut Journal,
+    progress: &mut dyn Progress,
+    done: &mut Undone,
+) {
+    for update in updates {
+        progress.step(&format!("set {} of {} back", update.back.after.what(), update.back.subject()));
+        let left = update.reach(host, socket, journal);
+        done.left.extend(done_note(&mut done.errors, left));
+    }
 }
 
 /// The note of something that worked; else its error is kept.

@@ -16,7 +16,7 @@ use super::service::{self, DOCKER};
 use super::store::{PLAN, Run, Store};
 use crate::error::{Failure, Kind, Result};
 use crate::host::{Command, FileKind, Host};
-use crate::plan::{Act, ContainerState, FileChange, FileState, LiveChange, Plan, Step};
+use crate::plan::{Act, FileChange, FileState, LiveChange, LiveState, Plan, Step};
 
 /// What a rollback would do.
 #[derive(Clone, Debug)]
@@ -251,16 +251,17 @@ impl RollbackPlan {
         let systemd = info["CgroupDriver"] == "systemd";
         for change in changes {
             let LiveChange { name, before, after, .. } = change;
+            let subject = change.subject();
             let undo = |from| LiveUndo { back: change.reversed(), from };
             match live::look(host, &plan.target.socket, change) {
                 Ok(live::Standing::Before) => continue,
                 Ok(live::Standing::Gone) => {
-                    self.notes.push(format!("container {name} is gone: {} cannot be set back", after.what()));
+                    self.notes.push(format!("{subject} is gone: {} cannot be set back", after.what()));
                     continue;
                 }
                 Ok(live::Standing::Foreign(now)) => {
                     self.containers_since.push(format!(
-                        "container {name}: {} before {}, left by the run {}, now {}",
+                        "{subject}: {} before {}, left by the run {}, now {}",
                         after.what(),
                         before.shown(),
                         after.shown(),
@@ -269,11 +270,16 @@ impl RollbackPlan {
                     self.live.push(undo(Some(now)));
                 }
                 // A daemon that is down may be brought back by this very rollback.
-                Ok(live::Standing::After) | Err(_) => self.live.push(undo(None)),
+                Ok(live::Standing::After | live::Standing::Between) | Err(_) => self.live.push(undo(None)),
             }
-            if *before == (ContainerState::PidsLimit { limit: 0 }) && systemd {
+            if *before == (LiveState::PidsLimit { limit: 0 }) && systemd {
                 self.notes.push(format!(
                     "container {name} may have any number of processes; systemd's own limit (TasksMax) does not come back"
+                ));
+            }
+            if matches!(before, LiveState::Networks { .. }) {
+                self.notes.push(format!(
+                    "container {name} gets an address on its old network as any new one does: it may be another"
                 ));
             }
             if before.is_unlimited_memory() {

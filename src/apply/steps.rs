@@ -165,18 +165,18 @@ impl Engine<'_, '_> {
         }
     }
 
-    /// Changes a container, if it still is what the plan was made on.
+    /// Changes a container, or the swarm, if it still is what the plan was made on.
     fn update(&mut self, change: &LiveChange) -> Result<()> {
         let socket = &self.plan.target.socket;
         match live::look(self.host.as_host(), socket, change)? {
             Standing::Before => {}
             Standing::After => return Ok(()),
-            Standing::Gone => return Err(Failure::new(format!("container {} is gone", change.name))),
-            Standing::Foreign(_) => {
-                return Err(Failure::new(format!("container {} was changed by someone else meanwhile", change.name)));
+            Standing::Gone => return Err(Failure::new(format!("{} is gone", change.subject()))),
+            Standing::Between | Standing::Foreign(_) => {
+                return Err(Failure::new(format!("{} was changed by someone else meanwhile", change.subject())));
             }
         }
-        self.progress.step(&format!("update {} of container {}", change.after.what(), change.name));
+        self.progress.step(&format!("update {} of {}", change.after.what(), change.subject()));
         self.intend(Op::Update { change: change.clone() })?;
         live::set(self.host, socket, change)?;
         self.outcome.containers.push(change.clone());

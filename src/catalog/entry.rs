@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::rule::{ComposeEdit, ContainerRule, ContainerSetting, ImageRule, SwarmRule};
+use super::rule::{ComposeEdit, ContainerRule, ContainerSetting, ImageRule, SwarmRule, SwarmSetting};
 
 /// One check of the catalogue.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -346,6 +346,8 @@ pub enum Edit {
     Container(ContainerSetting),
     /// Changes the compose file that a failing container comes from. It holds once the container is made anew.
     Compose(ComposeEdit),
+    /// Changes the swarm, on one of its managers.
+    Swarm(SwarmSetting),
 }
 
 /// Something that a remediation would hurt, found by looking at this host.

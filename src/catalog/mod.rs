@@ -19,5 +19,7 @@ pub use entry::{
     Branch, Builtin, Check, Edit, Entry, Expect, Hazard, OBJECTS, Object, Releases, Remediation, Severity, Support,
 };
 pub use load::Catalog;
-pub use rule::{Capability, ComposeEdit, ContainerRule, ContainerSetting, ImageRule, Namespace, Stopped, SwarmRule};
+pub use rule::{
+    Capability, ComposeEdit, ContainerRule, ContainerSetting, ImageRule, Namespace, Stopped, SwarmRule, SwarmSetting,
+};
 pub use select::{Selected, Selection, find, resolve, select};

@@ -180,6 +180,18 @@ pub enum ContainerSetting {
     PidsLimit,
     /// Whether and how often it is started again.
     RestartPolicy,
+    /// Which networks it is on: one of its own in place of the default bridge.
+    Network,
+}
+
+/// What a manager can change in its swarm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SwarmSetting {
+    /// Whether managers have to be unlocked after a restart.
+    Autolock,
+    /// For how long certificates of nodes are good.
+    CertExpiry,
 }
 
 /// What is written for a container into the compose file that it comes from.

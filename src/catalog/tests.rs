@@ -77,6 +77,11 @@ fn what_is_written_is_what_is_checked() {
                     | (ContainerRule::Cpu, ContainerSetting::Cpus)
                     | (ContainerRule::PidsLimit, ContainerSetting::PidsLimit)
                     | (ContainerRule::RestartPolicy, ContainerSetting::RestartPolicy)
+                    | (ContainerRule::DefaultBridge, ContainerSetting::Network)
+            ),
+            (Check::Swarm(rule), Edit::Swarm(setting)) => matches!(
+                (rule, setting),
+                (SwarmRule::Autolock, SwarmSetting::Autolock) | (SwarmRule::CertExpiry, SwarmSetting::CertExpiry)
             ),
             (Check::Container(rule), Edit::Compose(edit)) => {
                 // Both are written by the same words, but for these.

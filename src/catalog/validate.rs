@@ -251,6 +251,11 @@ fn edits(entry: &Entry, faults: &mut Faults) {
                 &path,
                 "changes failing containers, and the check is not about containers",
             ),
+            Edit::Swarm(_) => faults.require(
+                matches!(entry.check, Check::Swarm(_)),
+                &path,
+                "changes the swarm, and the check is not about it",
+            ),
         }
     }
 }

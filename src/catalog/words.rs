@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::entry::{Branch, Builtin, Check, Edit, Entry, Expect, Hazard, Object, Support};
-use super::rule::{ComposeEdit, ContainerSetting, Namespace};
+use super::rule::{ComposeEdit, ContainerSetting, Namespace, SwarmSetting};
 use super::rule_words::{holds, stopped};
 use super::stock_words::{image_words, swarm_words};
 
@@ -158,7 +158,24 @@ pub fn written(edit: &Edit) -> String {
             "{} in the compose file that the container comes from; with `--recreate` the container is made anew from it",
             composed(*edit)
         ),
+        Edit::Container(ContainerSetting::Network) => {
+            format!("{}, while it runs (`docker network connect` and `disconnect`)", updated(ContainerSetting::Network))
+        }
         Edit::Container(setting) => format!("{}, while it runs (`docker update`)", updated(*setting)),
+        Edit::Swarm(setting) => format!("{} (`docker swarm update`, on a manager)", of_swarm(*setting)),
+    }
+}
+
+/// What is changed in a swarm.
+fn of_swarm(setting: SwarmSetting) -> &'static str {
+    match setting {
+        SwarmSetting::Autolock => {
+            "the swarm's autolock: on, with its unlock key in the file that `unlock-key-file` in `[values.swarm]` of \
+             the config names, for root alone"
+        }
+        SwarmSetting::CertExpiry => {
+            "for how long certificates of nodes are good: `cert-expiry` in `[values.swarm]` of the config"
+        }
     }
 }
 
@@ -175,6 +192,9 @@ fn updated(setting: ContainerSetting) -> &'static str {
              it has had at most, once you accept that"
         }
         ContainerSetting::RestartPolicy => "each container's restart policy: `on-failure:5`",
+        ContainerSetting::Network => {
+            "each container's network: `network` in `[values.containers]` of the config in place of the default bridge"
+        }
     }
 }
 

@@ -247,6 +247,7 @@ fn still_open(host: &dyn Host, plan: &Plan, entries: &[&'static Entry], policy: 
     let facts = facts::gather(&recorder, &audit::needs(&chosen));
     let findings = audit::audit(&chosen, &facts, policy);
     // Containers whose value nobody knows, and the subjects that were not asked for, stay as they are.
+    // A swarm is one subject, and is changed whole.
     let stays = |f: &Finding| {
         let updates = |e: &&Entry| e.remediation.edits.iter().any(|edit| matches!(edit, Edit::Container(_)));
         let planned = |s: &Step| {

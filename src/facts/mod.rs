@@ -10,7 +10,7 @@ pub mod environment_file;
 pub mod images;
 pub mod keys;
 mod model;
-mod networks;
+pub mod networks;
 mod next_start;
 mod objects;
 mod rootless;

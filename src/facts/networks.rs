@@ -1,4 +1,4 @@
-//! Networks that a swarm has on this node.
+//! Networks: those that a swarm has on this node, and one that containers are to be put on.
 
 use std::path::Path;
 
@@ -40,6 +40,27 @@ pub(super) fn gather(
     Ok(networks)
 }
 
+/// A network of this host alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Local {
+    /// Its driver, such as `bridge`.
+    pub driver: String,
+    /// Nothing outside is reached from it, nor does anything outside reach what is on it.
+    pub internal: bool,
+}
+
+/// Looks for a network by its name; `None`: there is none.
+///
+/// # Errors
+/// When the Engine does not tell.
+pub fn find(host: &dyn Host, socket: &Path, name: &str) -> Known<Option<Local>> {
+    let path = "/networks".to_owned();
+    let listed = known(&path, host.engine(socket, std::slice::from_ref(&path)).pop())?;
+    let listed = listed.as_array().ok_or_else(|| Unknown("Engine API: /networks is no list".into()))?;
+    let found = listed.iter().find(|one| one["Name"] == name);
+    Ok(found.map(|one| Local { driver: text(&one["Driver"]), internal: one["Internal"].as_bool().unwrap_or(false) }))
+}
+
 fn read(listed: &Value) -> Option<Network> {
     (listed["Driver"] == "overlay").then(|| Network {
         id: text(&listed["Id"]),
@@ -55,6 +76,22 @@ mod tests {
 
     use super::super::testing::FakeHost;
     use super::*;
+
+    #[test]
+    fn a_network_is_found_by_its_whole_name() {
+        let host = FakeHost::default().api(
+            "/networks",
+            json!([
+                {"Name": "shop2", "Driver": "overlay"},
+                {"Name": "shop", "Driver": "bridge", "Internal": true},
+            ]),
+        );
+        let socket = "/run/docker.sock".as_ref();
+        let found = find(&host, socket, "shop").unwrap();
+        assert_eq!(found, Some(Local { driver: "bridge".into(), internal: true }));
+        assert_eq!(find(&host, socket, "sho"), Ok(None));
+        assert!(find(&FakeHost::default(), socket, "shop").is_err(), "not told is not absent");
+    }
 
     #[test]
     fn overlay_networks_of_a_node() {

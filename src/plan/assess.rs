@@ -7,6 +7,7 @@ use super::build::{Choice, Gathered, Inputs};
 use super::change::{Fingerprint, Plan};
 use super::compose::{self, Writing};
 use super::hazard::{self, Change, Situation};
+use super::live::LiveSetting;
 use super::proposal::{Obstacle, Proposal, proposals};
 use super::steps;
 use crate::audit::{self, Disruption, Finding, HazardFound};
@@ -114,9 +115,10 @@ pub(super) fn assess(inputs: &Inputs<'_>, facts: &Facts, entry: &Entry, gathered
     Fix { disruption, hazards, obstacle, containers: change.containers, composed: change.composed, compose }
 }
 
-/// What the containers get that fail the check now.
+/// What the containers get that fail the check now, or the swarm.
 fn containers(inputs: &Inputs<'_>, entry: &Entry) -> (Vec<Proposal>, Vec<Writing>) {
-    if !entry.remediation.edits.iter().any(|edit| matches!(edit, Edit::Container(_) | Edit::Compose(_))) {
+    let about = |edit: &Edit| LiveSetting::of(edit).is_some() || matches!(edit, Edit::Compose(_));
+    if !entry.remediation.edits.iter().any(about) {
         return (Vec::new(), Vec::new());
     }
     let findings = audit::audit(&[entry], inputs.facts, inputs.policy);
@@ -230,6 +232,7 @@ fn files(facts: &Facts, entry: &Entry) -> Vec<PathBuf> {
             | Edit::DaemonSettingRemove { .. }
             | Edit::Auditd
             | Edit::Container(_)
+            | Edit::Swarm(_)
             | Edit::Compose(_) => {}
         }
     }

@@ -69,7 +69,7 @@ pub enum Act {
         /// What has to be in the kernel afterwards.
         expect: Vec<String>,
     },
-    /// Changes a container while it runs.
+    /// Changes a container while it runs, or the swarm.
     Update(LiveChange),
     /// `systemctl daemon-reload`.
     DaemonReload,

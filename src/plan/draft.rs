@@ -33,7 +33,7 @@ pub(super) struct Draft {
     pub(super) projects: Vec<ComposeOrigin>,
 }
 
-/// A change of a container, for these checks.
+/// A change of a container or of the swarm, for these checks.
 #[derive(Clone, Debug)]
 pub(super) struct Live {
     pub(super) change: LiveChange,
@@ -98,7 +98,7 @@ impl Draft {
         Ok(())
     }
 
-    /// Changes a container, once whoever asks for it.
+    /// Changes a container or the swarm, once whoever asks for it.
     pub(super) fn update(&mut self, check: &str, change: &LiveChange, notes: Vec<String>) {
         let same = |one: &&mut Live| one.change.id == change.id && one.change.after.setting() == change.after.setting();
         match self.live.iter_mut().find(same) {

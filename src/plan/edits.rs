@@ -66,7 +66,7 @@ pub(super) fn apply(context: &Context<'_>, draft: &mut Draft, entry: &Entry, fin
             }
             Edit::Auditd => effects.first.extend(auditd(context)),
             Edit::AuditNeverTask => never_task(context, draft, &entry.id)?,
-            Edit::Container(_) => {
+            Edit::Container(_) | Edit::Swarm(_) => {
                 let all = proposals(context.base, context.facts, context.policy, entry, findings);
                 proposal::take_up(context.base, context.facts, draft, entry, all);
             }
@@ -360,7 +360,7 @@ pub(super) fn possible(host: &dyn Host, facts: &Facts, entry: &Entry) -> bool {
                 facts.scope.systemd
             }
         }
-        Edit::Container(_) => !facts.scope.offline && facts.daemon.info.is_ok(),
+        Edit::Container(_) | Edit::Swarm(_) => !facts.scope.offline && facts.daemon.info.is_ok(),
         Edit::Compose(_) => !facts.compose.texts.is_empty() || keeps_live(entry),
         _ => true,
     })

@@ -5,7 +5,7 @@ use super::build::{Gathered, Inputs};
 use super::change::{Act, Plan};
 use super::compose;
 use super::draft::Composed;
-use super::live::ContainerState;
+use super::live::LiveState;
 use super::recreation::Recreation;
 use crate::audit::Disruption;
 use crate::audit::HazardFound;
@@ -96,8 +96,24 @@ fn updates(inputs: &Inputs<'_>, gathered: &Gathered) -> Vec<String> {
                 .into(),
         );
     }
+    if live.iter().any(|one| matches!(one.change.after, LiveState::Networks { .. })) {
+        notes.push(
+            "a rollback puts containers back on the default bridge, with whatever addresses are free there then; what \
+             their links had in /etc/hosts comes back when they are started anew"
+                .into(),
+        );
+    }
+    for one in live {
+        if let LiveState::Autolock { key_file: Some(path), .. } = &one.change.after {
+            notes.push(format!(
+                "{} will hold the key without which a manager that was restarted cannot be unlocked: put it where it is \
+                 found then, and take it off this host",
+                path.display()
+            ));
+        }
+    }
     let systemd = inputs.facts.daemon.info.as_ref().is_ok_and(|info| info["CgroupDriver"] == "systemd");
-    let free = ContainerState::PidsLimit { limit: 0 };
+    let free = LiveState::PidsLimit { limit: 0 };
     if systemd && live.iter().any(|one| one.change.before == free) {
         notes.push(
             "a rollback lets containers have any number of processes; the limit that systemd gave them when they were \

@@ -15,10 +15,11 @@ mod proposal;
 mod recreation;
 mod saved;
 mod steps;
+mod swarm;
 
 pub use assess::{evidence, fingerprint};
 pub use build::{Accept, Choice, Inputs, Planned, plan};
 pub use change::{Act, FileChange, FileState, Fingerprint, Held, PLAN_SCHEMA, Part, Plan, Step, Target, Undo};
-pub use live::{ContainerState, LiveChange};
+pub use live::{LiveChange, LiveSetting, LiveState};
 pub use recreation::Recreation;
 pub use saved::vetted;

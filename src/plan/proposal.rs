@@ -1,12 +1,14 @@
-//! What each failing container gets: the site's value, else one computed from what it has taken so far.
+//! What each failing container gets, or the swarm: the site's value, else one computed from what a container has taken so
+//! far.
 
 use super::compose;
 use super::draft::Draft;
-use super::live::{ContainerState, LiveChange, size};
+use super::live::{DEFAULT_BRIDGE, LiveChange, LiveSetting, LiveState, size};
+use super::swarm;
 use crate::audit::{Finding, HazardFound, Verdict};
 use crate::catalog::{ContainerSetting, Edit, Entry};
 use crate::facts::workload::{self, ComposeOrigin, Most, Usage};
-use crate::facts::{Container, Facts, Known};
+use crate::facts::{Container, Facts, Known, networks};
 use crate::host::Host;
 use crate::policy::{CONFIG, CPU_PERIOD, ContainerValues, Policy};
 
@@ -19,22 +21,20 @@ const LEAST_PIDS_PEAK: u64 = 32;
 const MOST_MEMORY: u64 = 1 << 50;
 const MOST_PIDS: u64 = 1 << 22;
 
-/// What one container would get.
+/// What one container would get, or the swarm.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proposal {
-    /// Name of the container.
+    /// Name of the container; `swarm`.
     pub name: String,
     /// Its full id.
     pub id: String,
-    /// Which setting.
-    pub setting: ContainerSetting,
     /// The change, and where its value comes from; or what keeps it from being made.
     pub change: Result<(LiveChange, Basis), Obstacle>,
     /// Why nobody knows what it takes now.
     pub blind: Option<String>,
 }
 
-/// What keeps a container from being changed.
+/// What keeps a container, or the swarm, from being changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Obstacle {
     /// What is in the way.
@@ -54,7 +54,7 @@ pub enum Basis {
     Computed(String),
 }
 
-/// What a check would do to the containers that fail it.
+/// What a check would do to the containers that fail it, or to the swarm.
 pub(super) fn proposals(
     host: &dyn Host,
     facts: &Facts,
@@ -62,32 +62,50 @@ pub(super) fn proposals(
     entry: &Entry,
     findings: &[&Finding],
 ) -> Vec<Proposal> {
-    let settings = entry.remediation.edits.iter().filter_map(|edit| match edit {
-        Edit::Container(setting) => Some(*setting),
-        _ => None,
-    });
+    let settings = entry.remediation.edits.iter().filter_map(LiveSetting::of);
     let (read, _) = facts.workload.each().unwrap_or_default();
     let fails = |container: &&Container| {
         findings.iter().any(|f| f.check == entry.id && f.verdict == Verdict::Fail && f.subject_id == container.id)
     };
     let failing: Vec<&Container> = read.iter().filter(fails).collect();
-    settings.flat_map(|setting| failing.iter().map(move |one| proposal(host, policy, setting, one))).collect()
+    let fails = findings.iter().any(|f| f.check == entry.id && f.verdict == Verdict::Fail);
+    let each = |setting| match setting {
+        LiveSetting::Container(setting) => {
+            // Compose would undo a move at the next recreation: its file is what decides.
+            let composed = |one: &Container| one.compose.as_ref().is_some_and(ComposeOrigin::can_be_followed);
+            let of = failing.iter().filter(|one| setting != ContainerSetting::Network || !composed(one));
+            of.map(|one| proposal(host, facts, policy, setting, one)).collect()
+        }
+        LiveSetting::Swarm(setting) if fails => vec![swarm::proposal(host, facts, policy, setting)],
+        LiveSetting::Swarm(_) => Vec::new(),
+    };
+    settings.flat_map(each).collect()
 }
 
-fn proposal(host: &dyn Host, policy: &Policy, setting: ContainerSetting, container: &Container) -> Proposal {
+fn proposal(
+    host: &dyn Host,
+    facts: &Facts,
+    policy: &Policy,
+    setting: ContainerSetting,
+    container: &Container,
+) -> Proposal {
     let usage = || {
         let (memory, pids) = workload::usage(host, container);
         if setting == ContainerSetting::Memory { memory } else { pids }
     };
     let counted = matches!(setting, ContainerSetting::Memory | ContainerSetting::PidsLimit);
     let usage = (container.running && counted).then(usage);
-    let after = refused(setting, container).map_or_else(|| value(policy, setting, container, usage.as_ref()), Err);
+    let value = || match setting {
+        ContainerSetting::Network => network(host, facts, policy, container),
+        _ => value(policy, setting, container, usage.as_ref()),
+    };
+    let after = refused(setting, container).map_or_else(value, Err);
     let blind = usage.and_then(Known::err).map(|unknown| unknown.0);
     let change = after.map(|(after, basis)| {
-        let before = ContainerState::of(setting, container);
+        let before = LiveState::of(setting, container);
         (LiveChange { name: container.name.clone(), id: container.id.clone(), before, after }, basis)
     });
-    Proposal { name: container.name.clone(), id: container.id.clone(), setting, change, blind }
+    Proposal { name: container.name.clone(), id: container.id.clone(), change, blind }
 }
 
 /// What dockerd refuses, or somebody else would undo at once.
@@ -111,15 +129,16 @@ fn value(
     setting: ContainerSetting,
     container: &Container,
     usage: Option<&Known<Usage>>,
-) -> Result<(ContainerState, Basis), Obstacle> {
+) -> Result<(LiveState, Basis), Obstacle> {
     let name = &container.name;
     let chosen = |of: fn(&ContainerValues) -> Option<i64>| policy.values.containers.value(name, &container.image, of);
     let (word, given, least, most) = match setting {
         ContainerSetting::Memory => ("memory", chosen(|values| values.memory), LEAST_MEMORY_PEAK, MOST_MEMORY),
         ContainerSetting::PidsLimit => ("pids-limit", chosen(|values| values.pids_limit), LEAST_PIDS_PEAK, MOST_PIDS),
         ContainerSetting::Cpus => ("cpus", chosen(|values| values.cpus), 0, 0),
-        ContainerSetting::RestartPolicy => {
-            let after = ContainerState::RestartPolicy { name: "on-failure".into(), retries: RETRIES };
+        // A network is a name and no number.
+        ContainerSetting::RestartPolicy | ContainerSetting::Network => {
+            let after = LiveState::RestartPolicy { name: "on-failure".into(), retries: RETRIES };
             return Ok((after, Basis::Benchmark));
         }
     };
@@ -154,12 +173,53 @@ fn value(
     Ok((after, Basis::Computed(sentence)))
 }
 
-fn state(setting: ContainerSetting, value: i64) -> ContainerState {
+/// The site's network for a container, which has to be there: a run makes none, and takes none away.
+fn network(
+    host: &dyn Host,
+    facts: &Facts,
+    policy: &Policy,
+    container: &Container,
+) -> Result<(LiveState, Basis), Obstacle> {
+    let name = &container.name;
+    let chosen = policy.values.containers.value(name, &container.image, |values| values.network.clone());
+    let Some(network) = chosen else {
+        return Err(Obstacle {
+            why: "`network` has to be chosen".into(),
+            first: format!("set `network` under [values.containers.\"{name}\"] in {CONFIG}"),
+        });
+    };
+    let trouble = match networks::find(host, &facts.daemon.socket, &network) {
+        Err(unknown) => Some((unknown.0, format!("look at `docker network inspect {network}`"))),
+        Ok(None) => {
+            Some((format!("there is no network {network}"), format!("run `docker network create {network}` first")))
+        }
+        Ok(Some(found)) if found.driver != "bridge" || found.internal => {
+            let what = if found.internal { "internal".to_owned() } else { format!("of the driver {}", found.driver) };
+            let why = format!("the network {network} is {what}: published ports would be lost");
+            Some((why, format!("choose another `network` under [values.containers.\"{name}\"] in {CONFIG}")))
+        }
+        Ok(Some(_)) => None,
+    };
+    if let Some((why, first)) = trouble {
+        return Err(Obstacle { why, first });
+    }
+    let LiveState::Networks { mut names } = LiveState::of(ContainerSetting::Network, container) else {
+        return Err(Obstacle { why: "its networks are not known".into(), first: "look at `docker ps -a`".into() });
+    };
+    names.retain(|one| *one != DEFAULT_BRIDGE && *one != network);
+    names.push(network);
+    names.sort_unstable();
+    Ok((LiveState::Networks { names }, Basis::Config))
+}
+
+fn state(setting: ContainerSetting, value: i64) -> LiveState {
     match setting {
-        ContainerSetting::Memory => ContainerState::Memory { limit: value, swap: value },
-        ContainerSetting::Cpus => ContainerState::Cpus { quota: value, period: CPU_PERIOD },
-        ContainerSetting::PidsLimit => ContainerState::PidsLimit { limit: value },
-        ContainerSetting::RestartPolicy => ContainerState::RestartPolicy { name: "on-failure".into(), retries: value },
+        ContainerSetting::Memory => LiveState::Memory { limit: value, swap: value },
+        ContainerSetting::Cpus => LiveState::Cpus { quota: value, period: CPU_PERIOD },
+        ContainerSetting::PidsLimit => LiveState::PidsLimit { limit: value },
+        ContainerSetting::RestartPolicy | ContainerSetting::Network => {
+            LiveState::RestartPolicy { name: "on-failure".into(), retries: value }
+        }
     }
 }
 
@@ -204,10 +264,16 @@ impl Proposal {
         }
     }
 
+    /// The change, where it takes a container off a network.
+    pub(super) fn moves(&self) -> Option<&LiveChange> {
+        let (change, _) = self.change.as_ref().ok()?;
+        matches!(change.after, LiveState::Networks { .. }).then_some(change)
+    }
+
     /// What another restart policy means for a container that comes back by itself today.
     pub(super) fn stays_down(&self) -> Option<String> {
         let Ok((change, _)) = &self.change else { return None };
-        let ContainerState::RestartPolicy { name, .. } = &change.before else { return None };
+        let LiveState::RestartPolicy { name, .. } = &change.before else { return None };
         Some(match name.as_str() {
             "on-failure" => format!("{} (given up after {RETRIES} failures)", self.name),
             _ => format!("{} (down after a boot or a restart of docker, if it ends without an error)", self.name),
@@ -219,7 +285,9 @@ impl Proposal {
     pub(super) fn own(&self, hazards: &[HazardFound]) -> Vec<HazardFound> {
         let words: Vec<String> = self.to_choose().into_iter().chain(self.stays_down()).collect();
         let mine = |text: &&String| {
-            words.contains(*text) || self.blind.as_ref().is_some_and(|why| text.contains(why.as_str()))
+            words.contains(*text)
+                || self.moves().is_some() && text.starts_with(&format!("{}: ", self.name))
+                || self.blind.as_ref().is_some_and(|why| text.contains(why.as_str()))
         };
         let of = |found: &HazardFound| {
             let evidence: Vec<String> = found.evidence.iter().filter(mine).cloned().collect();

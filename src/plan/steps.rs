@@ -35,10 +35,10 @@ pub(super) fn assemble(inputs: &Inputs<'_>, gathered: &Gathered, held: Vec<Held>
     }
     audit_steps(inputs, gathered, &sorted, &mut steps);
     // Before any restart: what dockerd refuses then costs none.
-    for Live { change, checks, .. } in &gathered.draft.live {
-        steps.push(Step { act: Act::Update(change.clone()), checks: checks.iter().cloned().collect() });
-    }
+    steps.extend(updates(gathered, false));
     let restart = service_steps(inputs, gathered, &sorted, &mut steps);
+    // After it: a manager that is to be unlocked would be locked by it.
+    steps.extend(updates(gathered, true));
     let recreations = compose::recreations(facts, &gathered.draft);
     let recreates = inputs.choice.recreate && !recreations.is_empty();
     for (recreation, checks) in recreations.into_iter().filter(|_| recreates) {
@@ -69,6 +69,15 @@ pub(super) fn assemble(inputs: &Inputs<'_>, gathered: &Gathered, held: Vec<Held>
     };
     plan.notes = expected::notes(inputs, gathered, &plan, restart);
     plan
+}
+
+/// The changes of containers, or those of the swarm.
+fn updates(gathered: &Gathered, of_swarm: bool) -> impl Iterator<Item = Step> {
+    let wanted = gathered.draft.live.iter().filter(move |live| live.change.of_swarm() == of_swarm);
+    wanted.map(|Live { change, checks, .. }| Step {
+        act: Act::Update(change.clone()),
+        checks: checks.iter().cloned().collect(),
+    })
 }
 
 /// The paths of the draft by what has to happen around them.

@@ -18,7 +18,7 @@ const LEAST_QUOTA: i64 = 1000;
 pub struct Containers(BTreeMap<String, ContainerValues>);
 
 /// Values for the containers that one name or pattern matches.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct ContainerValues {
     /// Memory and swap together in bytes; written like `512m` or `2g`.
@@ -30,11 +30,14 @@ pub struct ContainerValues {
     /// Processes and threads.
     #[serde(deserialize_with = "pids")]
     pub pids_limit: Option<i64>,
+    /// Name of the network that it is on in place of the default bridge.
+    #[serde(deserialize_with = "network")]
+    pub network: Option<String>,
 }
 
 impl Containers {
     /// A container's value: from its own name, else from the longest pattern that matches its name or its image.
-    pub fn value(&self, name: &str, image: &str, of: impl Fn(&ContainerValues) -> Option<i64>) -> Option<i64> {
+    pub fn value<T>(&self, name: &str, image: &str, of: impl Fn(&ContainerValues) -> Option<T>) -> Option<T> {
         let matches = |pattern: &str| {
             let pattern = WildMatch::new(pattern);
             pattern.matches(name) || pattern.matches(image)
@@ -85,4 +88,16 @@ fn pids<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i64>, D::Error> {
         return Ok(Some(limit));
     }
     Err(D::Error::custom(format!("{limit} is no number of processes from 1 up, such as 200")))
+}
+
+fn network<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let name = String::deserialize(from)?;
+    // What dockerd takes for a name (moby's `daemon/names`).
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    let named = name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(plain);
+    // These are every container's.
+    if named && !["bridge", "default", "host", "none"].contains(&name.as_str()) {
+        return Ok(Some(name));
+    }
+    Err(D::Error::custom(format!("`{name}` is no network of one's own, such as shop")))
 }

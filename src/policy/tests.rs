@@ -46,6 +46,25 @@ fn a_container_has_the_value_of_its_name_or_of_the_longest_pattern() {
 }
 
 #[test]
+fn networks_and_what_the_swarm_gets_are_read() {
+    let text = "[values.containers.web]\nnetwork = \"shop_1.x\"\n\
+                [values.swarm]\ncert-expiry = \"48h\"\nunlock-key-file = \"/root/swarm.key\"\n";
+    let values = parse(text).unwrap().values;
+    assert_eq!(values.containers.value("web", "", |one| one.network.clone()).as_deref(), Some("shop_1.x"));
+    assert_eq!(values.swarm.cert_expiry, Some(172_800_000_000_000));
+    assert_eq!(values.swarm.unlock_key_file, Some("/root/swarm.key".into()));
+    for wrong in ["bridge", "host", "none", "default", "", "a/b", "-x", "a b"] {
+        assert!(parse(&format!("[values.containers.web]\nnetwork = \"{wrong}\"\n")).is_err(), "{wrong}");
+    }
+    for wrong in ["59m", "0h", "2161h", "h", "-2h", "2", "1h30m", "9999999999999999999h"] {
+        assert!(parse(&format!("[values.swarm]\ncert-expiry = \"{wrong}\"\n")).is_err(), "{wrong}");
+    }
+    for wrong in ["swarm.key", "/", "/root/../etc/key", ""] {
+        assert!(parse(&format!("[values.swarm]\nunlock-key-file = \"{wrong}\"\n")).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn limits_that_nothing_could_keep_are_named() {
     for wrong in [
         "memory = \"5m\"",

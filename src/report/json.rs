@@ -77,6 +77,10 @@ fn change(step: &Step, render: Render<'_>) -> Value {
         Act::Run(command) => json!({ "kind": "run", "checks": checks, "command": command.to_string() }),
         Act::LiveRestoreFirst(path) => json!({ "kind": "live-restore-first", "checks": checks, "path": path }),
         Act::LoadAuditRules { expect } => json!({ "kind": "load-audit-rules", "checks": checks, "expect": expect }),
+        Act::Update(change) if change.of_swarm() => json!({
+            "kind": "update-swarm", "checks": checks, "id": change.id,
+            "before": change.before, "after": change.after, "command": change.command(),
+        }),
         Act::Update(change) => json!({
             "kind": "update-container", "checks": checks, "container": change.name, "id": change.id,
             "before": change.before, "after": change.after, "command": change.command(),

@@ -2,36 +2,43 @@
 
 use seaworthy::apply::{RollbackOptions, Silent, State, Store, list, plan_rollback, rollback, summary};
 use seaworthy::error::Kind;
-use seaworthy::plan::{Act, ContainerState, LiveChange, Plan};
+use seaworthy::plan::{Act, LiveChange, LiveState, Plan};
 
+use crate::scenes::networked;
 use crate::support::fake_host::FakeHost;
 use crate::support::world::{With, busy, of, options, pids, run, run_with, step, undo};
 
 /// A change of one of [`busy`]'s containers from no limit, or from no restart policy.
-pub(crate) fn update(name: &str, after: ContainerState) -> LiveChange {
+pub(crate) fn update(name: &str, after: LiveState) -> LiveChange {
     let before = match &after {
-        ContainerState::Memory { .. } => memory(0),
-        ContainerState::Cpus { period, .. } => ContainerState::Cpus { quota: 0, period: *period },
-        ContainerState::PidsLimit { .. } => pids_limit(0),
-        ContainerState::RestartPolicy { .. } => ContainerState::RestartPolicy { name: "no".into(), retries: 0 },
+        LiveState::Memory { .. } => memory(0),
+        LiveState::Cpus { period, .. } => LiveState::Cpus { quota: 0, period: *period },
+        LiveState::PidsLimit { .. } => pids_limit(0),
+        LiveState::RestartPolicy { .. } => LiveState::RestartPolicy { name: "no".into(), retries: 0 },
+        LiveState::Networks { .. } => on(&["bridge"]),
+        LiveState::CertExpiry { .. } | LiveState::Autolock { .. } => panic!("not of a container"),
     };
     LiveChange { name: name.into(), id: format!("{name}00ff"), before, after }
 }
 
-pub(crate) fn memory(limit: i64) -> ContainerState {
-    ContainerState::Memory { limit, swap: limit }
+pub(crate) fn memory(limit: i64) -> LiveState {
+    LiveState::Memory { limit, swap: limit }
 }
 
-pub(crate) fn pids_limit(limit: i64) -> ContainerState {
-    ContainerState::PidsLimit { limit }
+pub(crate) fn pids_limit(limit: i64) -> LiveState {
+    LiveState::PidsLimit { limit }
 }
 
-pub(crate) fn cpus(quota: i64) -> ContainerState {
-    ContainerState::Cpus { quota, period: 100_000 }
+pub(crate) fn cpus(quota: i64) -> LiveState {
+    LiveState::Cpus { quota, period: 100_000 }
 }
 
-fn on_failure() -> ContainerState {
-    ContainerState::RestartPolicy { name: "on-failure".into(), retries: 5 }
+pub(crate) fn on(names: &[&str]) -> LiveState {
+    LiveState::Networks { names: names.iter().map(ToString::to_string).collect() }
+}
+
+fn on_failure() -> LiveState {
+    LiveState::RestartPolicy { name: "on-failure".into(), retries: 5 }
 }
 
 fn four() -> Plan {
@@ -184,4 +191,43 @@ fn an_image_has_no_containers_to_change() {
     let mut host = busy();
     host.recording.offline = true;
     assert_eq!(run(&mut host, &four()).unwrap_err().kind, Kind::Refused);
+}
+
+fn moved() -> Plan {
+    of(vec![step(Act::Update(update("web", on(&["shop"]))), &["container.default-bridge"])])
+}
+
+#[test]
+fn a_container_goes_to_its_network_before_it_leaves_the_bridge() {
+    let mut host = networked();
+    let id = run(&mut host, &moved()).unwrap().run;
+    assert_eq!(host.settings()[0], "web: unlimited, unlimited, unlimited, no, shop");
+    let calls =
+        |host: &FakeHost| -> Vec<String> { host.log.iter().filter(|line| line.starts_with("POST")).cloned().collect() };
+    assert_eq!(calls(&host), ["POST /networks/shop/connect", "POST /networks/bridge/disconnect"]);
+    let shown = plan_rollback(&host, &Store::default(), &id, None).unwrap();
+    assert_eq!(shown.actions, ["docker network connect bridge web && docker network disconnect shop web"]);
+    assert!(shown.notes.iter().any(|note| note.contains("container web gets an address")), "{shown:?}");
+    undo(&mut host, &id).unwrap();
+    assert_eq!(calls(&host)[2..], ["POST /networks/bridge/connect", "POST /networks/shop/disconnect"]);
+    assert_eq!((host.settings(), pids(&host)), (networked().settings(), vec![901, 902]));
+}
+
+#[test]
+fn a_network_that_is_gone_takes_the_run_back() {
+    let mut host = busy();
+    let error = run(&mut host, &moved()).unwrap_err();
+    assert_eq!(error.kind, Kind::RolledBack);
+    assert!(error.causes.iter().any(|cause| cause.contains("network shop not found")), "{error:?}");
+    assert_eq!(host.settings(), busy().settings());
+}
+
+#[test]
+fn a_container_on_both_networks_by_now_is_refused() {
+    let mut host = networked();
+    host.docker.containers[0].networks =
+        Some(["bridge", "shop"].map(|name| (name.to_owned(), serde_json::Value::Null)).into_iter().collect());
+    let error = run(&mut host, &moved()).unwrap_err();
+    assert_eq!((error.kind, error.host.as_deref()), (Kind::Refused, Some("unchanged")));
+    assert_eq!(error.causes, ["container web: half of it is there already"]);
 }

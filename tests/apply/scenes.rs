@@ -5,8 +5,9 @@ use std::path::Path;
 use seaworthy::apply::{Store, list, unfinished};
 use seaworthy::host::{Command, ComposeTool};
 use seaworthy::plan::{Act, FileState, Plan, Recreation};
+use serde_json::json;
 
-use crate::live::{cpus, memory, pids_limit, update};
+use crate::live::{cpus, memory, on, pids_limit, update};
 use crate::support::fake_compose::made;
 use crate::support::fake_host::FakeHost;
 use crate::support::world::{
@@ -42,7 +43,7 @@ pub(crate) fn scenes() -> [Scene; 4] {
     [
         scene("busy", busy, plan),
         scene("bare", bare, bare_plan),
-        scene("live", busy, live_plan),
+        scene("live", networked, live_plan),
         scene("compose", shop, shop_plan),
     ]
 }
@@ -82,12 +83,21 @@ fn bare_plan() -> Plan {
     ])
 }
 
+/// A network of somebody's own is there besides.
+pub(crate) fn networked() -> FakeHost {
+    let mut host = busy();
+    let all = json!([{"Name": "bridge"}, {"Name": "host"}, {"Name": "none"}, {"Name": "shop", "Driver": "bridge"}]);
+    host.engine_over.insert("/networks".into(), all);
+    host
+}
+
 fn live_plan() -> Plan {
     crate::support::world::of(vec![
         step(Act::LiveRestoreFirst(CONFIG.into()), &["a"]),
         step(Act::Update(update("web", memory(256 << 20))), &["container.memory"]),
         step(Act::Update(update("db", pids_limit(64))), &["container.pids-limit"]),
         step(Act::Update(update("web", cpus(150_000))), &["container.cpu"]),
+        step(Act::Update(update("web", on(&["shop"]))), &["container.default-bridge"]),
         step(Act::File(config_change(AFTER)), &["a"]),
         step(Act::RestartDocker, &["a"]),
     ])
@@ -220,7 +230,7 @@ impl Scene {
 
     /// Whether all that was planned is there.
     pub(crate) fn is_done(&self, host: &FakeHost) -> bool {
-        let live = self.name != "live" || host.settings()[0].starts_with("web: 256 MiB, 1.5, unlimited");
+        let live = self.name != "live" || host.settings()[0] == "web: 256 MiB, 1.5, unlimited, no, shop";
         let composed =
             self.name != "compose" || host.composed().iter().all(|(_, runs, made)| *runs && made.contains("read_only"));
         live && composed && self.files.iter().all(|(path, _, new)| host.text(path) == *new)

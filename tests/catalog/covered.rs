@@ -48,7 +48,7 @@ impl Line {
             None => &mut self.advice,
             Some(Edit::AuditWatch { .. }) => &mut self.audit_rules,
             Some(Edit::FileAccess { .. }) => &mut self.owners_and_modes,
-            Some(Edit::Container(_)) => &mut self.live,
+            Some(Edit::Container(_) | Edit::Swarm(_)) => &mut self.live,
             Some(Edit::Compose(_)) => &mut self.compose,
             Some(_) => &mut self.settings,
         } += 1;

@@ -6,7 +6,7 @@ use std::path::Path;
 use seaworthy::audit::Disruption;
 use seaworthy::catalog::{Catalog, ComposeEdit, Edit, Entry};
 use seaworthy::facts::{Facts, keys};
-use seaworthy::plan::{Act, FileChange, FileState, Plan, Undo};
+use seaworthy::plan::{Act, FileChange, FileState, LiveSetting, Plan, Undo};
 use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
 
@@ -33,8 +33,9 @@ pub(crate) fn only_its_own(plan: &Plan, catalog: &Catalog, facts: &Facts) -> Che
     let entries: Vec<&Entry> = plan.accepted.iter().filter_map(|slug| catalog.get(slug)).collect();
     for step in &plan.steps {
         let Act::Update(change) = &step.act else { continue };
-        let edit = Edit::Container(change.after.setting());
-        if !entries.iter().any(|entry| step.checks.contains(&entry.id) && entry.remediation.edits.contains(&edit)) {
+        let setting = change.after.setting();
+        let own = |edit: &Edit| LiveSetting::of(edit) == Some(setting);
+        if !entries.iter().any(|entry| step.checks.contains(&entry.id) && entry.remediation.edits.iter().any(own)) {
             return Err(format!("no check of the plan updates {}", change.told()));
         }
     }
@@ -92,7 +93,7 @@ fn names(entry: &Entry, facts: &Facts) -> Vec<String> {
             Edit::Environment { name, .. } => names.push(name.clone()),
             Edit::AuditNeverTask => names.push("never,task".into()),
             Edit::Compose(edit) => names.extend(composed(*edit).iter().map(|key| (*key).to_owned())),
-            Edit::Auditd | Edit::Container(_) => {}
+            Edit::Auditd | Edit::Container(_) | Edit::Swarm(_) => {}
         }
     }
     names

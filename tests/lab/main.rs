@@ -29,6 +29,7 @@ mod hosts_rootless;
 mod hosts_running;
 mod hosts_signals;
 mod hosts_stock;
+mod hosts_swarm;
 mod hosts_wild;
 mod machine;
 mod terminal;

@@ -241,6 +241,13 @@ impl HostMut for FakeHost {
                 };
                 return Ok(host.docker.update(id, &now, body.unwrap_or(&Value::Null)));
             }
+            let body = body.unwrap_or(&Value::Null);
+            if let Some(call) = path.strip_prefix("/networks/") {
+                return Ok(host.move_container(socket, call, body));
+            }
+            if let Some(version) = path.strip_prefix("/swarm/update?version=") {
+                return Ok(host.docker.update_swarm(version, body));
+            }
             let there = host.docker.start_container(started.unwrap_or_default());
             Ok(if there { Ok(Value::Null) } else { Err((404, "no such container".into())) })
         });

@@ -4,6 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::fake_compose::Composed;
+use super::fake_updates::FakeCluster;
 
 /// Keys of daemon.json that the model knows; any other is fatal at a start, as with dockerd.
 const KEYS: &[&str] = &[
@@ -86,6 +87,8 @@ pub(crate) struct FakeContainer {
     pub(crate) updated: Map<String, Value>,
     /// By compose.
     pub(crate) composed: Option<Composed>,
+    /// Its networks, once it was put on others.
+    pub(crate) networks: Option<Map<String, Value>>,
 }
 
 /// What is wrong with a daemon that systemd still takes for started, or starts.
@@ -116,6 +119,8 @@ pub(crate) struct FakeDocker {
     /// The bridge keeps its setting while a container runs.
     pub(crate) icc: bool,
     pub(crate) swarm: bool,
+    /// What a manager knows of its swarm.
+    pub(crate) cluster: Option<FakeCluster>,
     /// Start times in ms since the last reset-failed: the fourth within 60 s is refused.
     starts: Vec<i64>,
     next_pid: i64,
@@ -140,6 +145,7 @@ impl Default for FakeDocker {
             containers: Vec::new(),
             icc: true,
             swarm: false,
+            cluster: None,
             starts: Vec::new(),
             next_pid: 4000,
             major: 26,
@@ -261,6 +267,9 @@ impl FakeDocker {
             // What an earlier daemon left running does not survive a start without live-restore.
             self.kill_all();
         }
+        if let Some(cluster) = &mut self.cluster {
+            cluster.locked = cluster.spec["EncryptionConfig"]["AutoLockManagers"] == true;
+        }
         if self.running() == 0 {
             self.icc = self.config.get("icc") != Some(&json!(false));
         }
@@ -310,6 +319,7 @@ impl FakeDocker {
         let mut base = recorded.cloned().unwrap_or_else(|| json!({}));
         match path {
             "/info" => self.info(&mut base),
+            "/swarm/unlockkey" => return self.cluster.as_ref().map(super::fake_updates::unlock_key),
             "/version" => base["Os"] = "linux".into(),
             "/networks" if self.is_sick(Sick::Bridgeless) => return Some(json!([{"Name": "host"}, {"Name": "none"}])),
             "/networks" if recorded.is_some() => return recorded.cloned(),
@@ -337,6 +347,9 @@ impl FakeDocker {
                 for (key, value) in &one.updated {
                     base["HostConfig"][key] = value.clone();
                 }
+                if let Some(networks) = &one.networks {
+                    base["NetworkSettings"]["Networks"] = networks.clone().into();
+                }
             }
         }
         Some(base)
@@ -347,7 +360,7 @@ impl FakeDocker {
         base["ContainersRunning"] = self.running().into();
         base["Debug"] = self.set("debug").into();
         base["ExperimentalBuild"] = self.set("experimental").into();
-        base["Swarm"]["LocalNodeState"] = if self.swarm { "active" } else { "inactive" }.into();
+        self.told_swarm(base);
         base["LoggingDriver"] = self.config.get("log-driver").cloned().unwrap_or_else(|| json!("json-file"));
         let plugins = self.config.get("authorization-plugins").filter(|all| **all != json!([]));
         base["Plugins"]["Authorization"] = plugins.cloned().unwrap_or(Value::Null);

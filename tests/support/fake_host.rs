@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use seaworthy::catalog::ContainerSetting;
 use seaworthy::facts::Container;
 use seaworthy::host::{FileKind, Host, Node, Query, Recording, Stat};
-use seaworthy::plan::ContainerState;
+use seaworthy::plan::LiveState;
 use serde_json::{Value, json};
 
 use super::fake_disk::PowerDisk;
 use super::fake_docker::{FakeContainer, FakeDocker};
 use super::fake_faults::Fault;
 use super::fake_systemd::{Read, flags, property};
+use super::fake_updates::FakeCluster;
 
 /// One path.
 #[derive(Clone, Debug, PartialEq)]
@@ -193,10 +194,11 @@ impl FakeHost {
             remove: false,
             updated: serde_json::Map::new(),
             composed: None,
+            networks: None,
         });
     }
 
-    /// The limits and restart policies of all containers, as dockerd means them.
+    /// The limits, restart policies and networks of all containers, as dockerd means them.
     pub(crate) fn settings(&self) -> Vec<String> {
         let paths: Vec<String> =
             self.docker.containers.iter().map(|one| format!("/containers/{}/json", one.id)).collect();
@@ -205,10 +207,11 @@ impl FakeHost {
             ContainerSetting::Cpus,
             ContainerSetting::PidsLimit,
             ContainerSetting::RestartPolicy,
+            ContainerSetting::Network,
         ];
         let of = |shown: Value| {
             let one = Container::read(&shown).expect("an inspection");
-            let all = all.map(|setting| ContainerState::of(setting, &one).shown());
+            let all = all.map(|setting| LiveState::of(setting, &one).shown());
             format!("{}: {}", one.name, all.join(", "))
         };
         let shown = self.engine(Path::new("/run/docker.sock"), &paths).into_iter();
@@ -231,6 +234,7 @@ impl FakeHost {
                 remove: detail["HostConfig"]["AutoRemove"] == json!(true),
                 updated: serde_json::Map::new(),
                 composed: None,
+                networks: None,
                 id,
             });
         }
@@ -246,6 +250,13 @@ impl FakeHost {
             }
         }
         self.docker.swarm = info["Swarm"]["LocalNodeState"].as_str().is_some_and(|state| state != "inactive");
+        let cluster = &info["Swarm"]["Cluster"];
+        self.docker.cluster = cluster["Spec"].is_object().then(|| FakeCluster {
+            id: cluster["ID"].as_str().unwrap_or_default().into(),
+            version: cluster["Version"]["Index"].as_u64().unwrap_or(0),
+            spec: cluster["Spec"].clone(),
+            locked: false,
+        });
         self.docker.containers = containers;
         let shown = self.recorded_show("docker.service");
         let pid: u32 = property(&shown, "MainPID").and_then(|pid| pid.parse().ok()).unwrap_or(0);

@@ -155,7 +155,7 @@ pub(super) fn run(entry: &Entry, facts: &Facts, policy: &Policy) -> Vec<Outcome>
         Check::Attest { look_at, images: true } => vec![image::attest(look_at, facts)],
         Check::Container(rule) => container::run(rule, facts),
         Check::Image(rule) => image::run(*rule, facts),
-        Check::Swarm(rule) => swarm::run(*rule, facts),
+        Check::Swarm(rule) => swarm::run(*rule, facts, policy),
         Check::Builtin(which) => builtin::run(*which, entry, facts, policy),
     }
 }

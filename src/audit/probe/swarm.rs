@@ -3,6 +3,7 @@
 use crate::audit::finding::Verdict;
 use crate::catalog::SwarmRule;
 use crate::facts::{Cluster, Facts, Network, Node};
+use crate::policy::Policy;
 
 use super::Outcome;
 use super::image::counted;
@@ -16,7 +17,7 @@ const SHORT: u64 = 48 * 3600;
 const DEFAULT: u64 = 90 * 24 * 3600;
 
 /// Judges one rule.
-pub(super) fn run(rule: SwarmRule, facts: &Facts) -> Vec<Outcome> {
+pub(super) fn run(rule: SwarmRule, facts: &Facts, policy: &Policy) -> Vec<Outcome> {
     let node = match &facts.swarm {
         Ok(Some(node)) => node,
         Ok(None) if rule == SwarmRule::Unused => {
@@ -44,7 +45,10 @@ pub(super) fn run(rule: SwarmRule, facts: &Facts) -> Vec<Outcome> {
         SwarmRule::Secrets => vec![managed(node, secrets)],
         SwarmRule::Autolock => vec![managed(node, autolock)],
         SwarmRule::UnlockKey => vec![managed(node, unlock_key)],
-        SwarmRule::CertExpiry => vec![managed(node, cert_expiry)],
+        SwarmRule::CertExpiry => {
+            let chosen = policy.values.swarm.cert_expiry.and_then(|long| u64::try_from(long / 1_000_000_000).ok());
+            vec![managed(node, |cluster, outcome| cert_expiry(cluster, chosen, outcome))]
+        }
         SwarmRule::Ca => vec![managed(node, ca)],
         SwarmRule::DataPlane => vec![managed(node, data_plane)],
     }
@@ -53,7 +57,7 @@ pub(super) fn run(rule: SwarmRule, facts: &Facts) -> Vec<Outcome> {
 const INFO: &str = "API /info Swarm";
 
 /// Judges what only a manager can tell.
-fn managed(node: &Node, judge: fn(&Cluster, Outcome) -> Outcome) -> Outcome {
+fn managed(node: &Node, judge: impl Fn(&Cluster, Outcome) -> Outcome) -> Outcome {
     match &node.cluster {
         Some(Ok(cluster)) => judge(cluster, Outcome::new(HOST, Verdict::Pass)),
         Some(Err(why)) => Outcome::unknown(HOST, why),
@@ -171,17 +175,26 @@ fn unlock_key(cluster: &Cluster, outcome: Outcome) -> Outcome {
         .actual("autolock is on")
 }
 
-fn cert_expiry(cluster: &Cluster, outcome: Outcome) -> Outcome {
+/// `chosen`: the site's own limit, in seconds.
+fn cert_expiry(cluster: &Cluster, chosen: Option<u64>, outcome: Outcome) -> Outcome {
     let seconds = cluster.cert_expiry;
-    let outcome = outcome.expected("48 hours at the most").source("API /info Swarm.Cluster.Spec.CAConfig");
-    let hours = seconds.div_ceil(3600);
-    let actual = if hours > 96 { format!("{} days", hours / 24) } else { format!("{hours} hours") };
+    let most = chosen.unwrap_or(SHORT);
+    let outcome =
+        outcome.expected(format!("{} at the most", long(most))).source("API /info Swarm.Cluster.Spec.CAConfig");
+    let actual = long(seconds);
     match seconds {
         0 => outcome.verdict(Verdict::Unknown).actual("the engine does not say"),
-        1..=SHORT => outcome.actual(actual),
+        _ if seconds <= most => outcome.actual(actual),
+        _ if chosen.is_some() => outcome.fails(actual),
         _ if seconds <= DEFAULT => outcome.verdict(Verdict::Manual).actual(actual),
         _ => outcome.fails(actual),
     }
+}
+
+/// `48 hours`, `90 days`
+fn long(seconds: u64) -> String {
+    let hours = seconds.div_ceil(3600);
+    if hours > 96 { format!("{} days", hours / 24) } else { format!("{hours} hours") }
 }
 
 fn ca(cluster: &Cluster, outcome: Outcome) -> Outcome {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::catalog::{ContainerSetting, Edit, Hazard, Object};
+use crate::catalog::{ContainerSetting, Edit, Hazard, Object, SwarmSetting};
 use crate::plan::compose::Writing;
 use crate::plan::proposal::Proposal;
 
@@ -28,7 +28,7 @@ pub struct Change {
     pub together: Vec<String>,
     /// Values that the config gives, by key.
     pub values: BTreeMap<String, Value>,
-    /// What the containers get that fail the check.
+    /// What the containers get that fail the check, or the swarm.
     pub containers: Vec<Proposal>,
     /// What is written for them into the compose files that they come from.
     pub composed: Vec<Writing>,
@@ -91,7 +91,13 @@ impl Change {
                 Edit::Container(ContainerSetting::RestartPolicy) => {
                     hazards.extend([Hazard::NeedsValue, Hazard::StopsContainers]);
                 }
-                Edit::Container(_) => {
+                Edit::Container(ContainerSetting::Network) => {
+                    hazards.extend([Hazard::NeedsValue, Hazard::CutsTraffic]);
+                }
+                Edit::Swarm(SwarmSetting::Autolock) => {
+                    hazards.extend([Hazard::NeedsValue, Hazard::BreaksStartup]);
+                }
+                Edit::Container(_) | Edit::Swarm(_) => {
                     hazards.insert(Hazard::NeedsValue);
                 }
                 Edit::Compose(_) => hazards.extend([Hazard::NeedsValue, Hazard::StopsContainers]),

@@ -26,6 +26,10 @@ pub(super) fn stops_containers(subject: &Situation, evidence: &mut Evidence) {
     if !subject.change.restart {
         return;
     }
+    let info = subject.facts.daemon.info.as_ref();
+    if info.is_ok_and(|info| info["Swarm"]["Cluster"]["Spec"]["EncryptionConfig"]["AutoLockManagers"] == true) {
+        evidence.name("this manager of a swarm (locked from then on until somebody runs `docker swarm unlock`)");
+    }
     let Some(running) = evidence.take(subject.workload.running()) else { return };
     if running.is_empty() || evidence.take(held_by_live_restore(subject)) == Some(true) {
         return;

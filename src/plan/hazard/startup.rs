@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use super::{Evidence, Situation, remap, settings};
+use crate::catalog::{Edit, SwarmSetting};
 use crate::facts::workload::Swarm;
 use crate::facts::{Known, keys};
 
@@ -24,6 +25,9 @@ pub(super) fn breaks_startup(subject: &Situation, evidence: &mut Evidence) {
             let refuses = "dockerd refuses it together with userns-remap";
             evidence.name(format!("features.containerd-snapshotter is true: {from}{refuses}"));
         }
+    }
+    if change.edits.contains(&Edit::Swarm(SwarmSetting::Autolock)) {
+        evidence.name("after each restart of docker a manager is locked until somebody runs `docker swarm unlock`");
     }
     if change.sets("icc") == Some(Value::Bool(false)) {
         if evidence.take(settings::boolean(subject.facts, "iptables", true)) == Some(false) {

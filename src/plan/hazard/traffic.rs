@@ -7,7 +7,9 @@ use serde_json::Value;
 
 use super::{Evidence, Situation, restart, settings};
 use crate::facts::Known;
-use crate::facts::workload::Proxy;
+use crate::facts::workload::{Container, Proxy};
+use crate::plan::LiveChange;
+use crate::plan::proposal::Proposal;
 
 /// Looks at the settings that the change touches.
 pub(super) fn cuts_traffic(subject: &Situation, evidence: &mut Evidence) {
@@ -21,6 +23,7 @@ pub(super) fn cuts_traffic(subject: &Situation, evidence: &mut Evidence) {
     if ["iptables", "ip6tables"].iter().any(|key| subject.change.sets(key).is_some_and(|value| Some(value) != no)) {
         past_the_firewall(subject, evidence);
     }
+    leaves_bridge(subject, evidence);
     if let Some(value) = subject.change.sets("insecure-registries") {
         registries(subject, &settings::texts(&value), evidence);
     }
@@ -46,8 +49,7 @@ fn between_containers(subject: &Situation, evidence: &mut Evidence) {
     let workload = subject.workload;
     for container in evidence.known(&workload.containers).into_iter().flatten() {
         for link in &container.links {
-            let to = link.split(':').next().unwrap_or(link).trim_start_matches('/');
-            evidence.name(format!("{} links to {to}", container.name));
+            evidence.name(evidence_of_link(&container.name, linked_to(link)));
         }
     }
     let mut on_bridge = workload.running().unwrap_or_default();
@@ -70,6 +72,56 @@ fn between_containers(subject: &Situation, evidence: &mut Evidence) {
             }
         }
     }
+}
+
+/// A container that leaves the default bridge gets another address. Links name the old ones, and what else is on the
+/// bridge has no other way to find it.
+fn leaves_bridge(subject: &Situation, evidence: &mut Evidence) {
+    let workload = subject.workload;
+    let moves: Vec<&LiveChange> = subject.change.containers.iter().filter_map(Proposal::moves).collect();
+    let Some(all) = evidence.known(&workload.containers).filter(|_| !moves.is_empty()) else { return };
+    // Two that go to the same network find each other there, by name.
+    let together =
+        |one: &Container, with: &LiveChange| moves.iter().any(|other| other.id == one.id && other.after == with.after);
+    for change in &moves {
+        let Some(own) = all.iter().find(|one| one.id == change.id) else { continue };
+        let name = &own.name;
+        let linked = |one: &Container| one.links.iter().any(|link| linked_to(link) == name);
+        let other = |link: &String| evidence_of_link(name, linked_to(link));
+        let links = own.links.iter().map(other);
+        let back = all.iter().filter(|one| linked(one)).map(|one| evidence_of_link(&one.name, name));
+        let joined =
+            all.iter().filter(|one| joins(one, own)).map(|one| format!("{} shares the network of {name}", one.name));
+        for one in links.chain(back).chain(joined).collect::<Vec<_>>() {
+            evidence.name(format!("{name}: {one}"));
+        }
+        if !own.running {
+            continue;
+        }
+        evidence.name(format!("{name}: gets another address, and connections that are open now end"));
+        let others: Vec<&str> = all
+            .iter()
+            .filter(|one| one.running && one.id != own.id && one.on_default_bridge() && !together(one, change))
+            .map(|one| one.name.as_str())
+            .collect();
+        if !others.is_empty() {
+            evidence.name(format!("{name}: is not reached any more by {} on the default bridge", others.join(", ")));
+        }
+    }
+}
+
+fn evidence_of_link(from: &str, to: &str) -> String {
+    format!("{from} links to {to}")
+}
+
+/// The container that a link leads to: `/OTHER:/NAME/ALIAS`.
+fn linked_to(link: &str) -> &str {
+    link.split(':').next().unwrap_or(link).trim_start_matches('/')
+}
+
+fn joins(one: &Container, own: &Container) -> bool {
+    let to = one.namespaces.network.strip_prefix("container:");
+    to.is_some_and(|to| to == own.name || !to.is_empty() && own.id.starts_with(to))
 }
 
 /// Without docker-proxy nothing takes a connection over IPv6 to a container that has only IPv4: the kernel's

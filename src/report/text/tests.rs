@@ -2,7 +2,7 @@ use super::super::model::Envelope;
 use super::super::samples;
 use super::*;
 use crate::catalog::Hazard;
-use crate::plan::{ContainerState, LiveChange};
+use crate::plan::{LiveChange, LiveState};
 
 fn report(findings: Vec<Finding>) -> AuditReport {
     let host = HostLine {
@@ -152,8 +152,8 @@ fn a_run_tells_what_is_done_what_waits_and_what_is_held() {
         containers: vec![LiveChange {
             name: "web".into(),
             id: "ab".into(),
-            before: ContainerState::PidsLimit { limit: 0 },
-            after: ContainerState::PidsLimit { limit: 64 },
+            before: LiveState::PidsLimit { limit: 0 },
+            after: LiveState::PidsLimit { limit: 64 },
         }],
     };
     assert_eq!(

@@ -12,7 +12,7 @@ use seaworthy::error::{Kind, Result};
 use seaworthy::facts::{self, Facts};
 use seaworthy::host::{Command, RecordedHost};
 use seaworthy::plan::edit::daemon_json;
-use seaworthy::plan::{Act, Choice, ContainerState, FileChange, FileState, Inputs, LiveChange, Plan, diff, vetted};
+use seaworthy::plan::{Act, Choice, FileChange, FileState, Inputs, LiveChange, LiveState, Plan, diff, vetted};
 use seaworthy::policy::Policy;
 use seaworthy::report::{Envelope, json, plan_text};
 
@@ -77,10 +77,13 @@ fn ours(act: &Act) {
         }
         // Where the site chose nothing: never less than a container that has just started gets.
         Act::Update(LiveChange { after, .. }) => match after {
-            ContainerState::Memory { limit, swap } => assert!(limit == swap && *limit >= 64 << 20, "{after:?}"),
-            ContainerState::PidsLimit { limit } => assert!(*limit >= 64, "{after:?}"),
-            ContainerState::RestartPolicy { name, retries } => assert_eq!((name.as_str(), *retries), ("on-failure", 5)),
-            ContainerState::Cpus { .. } => panic!("nobody chose {after:?}"),
+            LiveState::Memory { limit, swap } => assert!(limit == swap && *limit >= 64 << 20, "{after:?}"),
+            LiveState::PidsLimit { limit } => assert!(*limit >= 64, "{after:?}"),
+            LiveState::RestartPolicy { name, retries } => assert_eq!((name.as_str(), *retries), ("on-failure", 5)),
+            LiveState::Cpus { .. }
+            | LiveState::Networks { .. }
+            | LiveState::CertExpiry { .. }
+            | LiveState::Autolock { .. } => panic!("nobody chose {after:?}"),
         },
         _ => {}
     }

@@ -2,6 +2,8 @@ use std::path::Path;
 
 use super::*;
 use crate::facts::workload::{Port, Proxy, sockets};
+use crate::plan::proposal::{Basis, Proposal};
+use crate::plan::{LiveChange, LiveState};
 
 fn on_bridge(name: &str) -> Container {
     Container { networks: vec![("bridge".into(), vec!["172.17.0.2".parse().unwrap()])], ..container(name) }
@@ -144,4 +146,40 @@ fn docker_s_firewall_goes_before_the_host_s() {
     assert_eq!(case.detect(Hazard::CutsTraffic), found(&[chains, "could not look further: may not be read"]));
     case.change.edits = vec![Edit::DaemonSetting { key: "ip6tables".into(), value: Some(json!(false)) }];
     assert_eq!(case.detect(Hazard::CutsTraffic), Detection::Absent);
+}
+
+/// A container on the default bridge that leaves it for `shop`.
+fn leaving(name: &str) -> (Container, Proposal) {
+    let one = on_bridge(name);
+    let on = |name: &str| LiveState::Networks { names: vec![name.into()] };
+    let change = LiveChange { name: name.into(), id: one.id.clone(), before: on("bridge"), after: on("shop") };
+    let proposal = Proposal { name: name.into(), id: one.id.clone(), change: Ok((change, Basis::Config)), blind: None };
+    (one, proposal)
+}
+
+#[test]
+fn who_leaves_the_default_bridge_is_lost_to_those_that_stay() {
+    let mut case = Case::new();
+    let ((web, moves), (stays, _)) = (leaving("web"), leaving("db"));
+    let stopped = Container { running: false, ..web.clone() };
+    case.change.containers = vec![moves];
+    case.workload.containers = Ok(vec![stopped, stays.clone()]);
+    assert_eq!(case.detect(Hazard::CutsTraffic), Detection::Absent, "nothing is open to what does not run");
+    let moved = "web: gets another address, and connections that are open now end";
+    let lost = "web: is not reached any more by db on the default bridge";
+    case.workload.containers = Ok(vec![web.clone(), stays.clone()]);
+    assert_eq!(case.detect(Hazard::CutsTraffic), found(&[moved, lost]));
+    // Where both go they find each other.
+    case.change.containers.push(leaving("db").1);
+    let both = [moved, "db: gets another address, and connections that are open now end"];
+    assert_eq!(case.detect(Hazard::CutsTraffic), found(&both));
+    case.change.containers.pop();
+    let linked = Container { links: vec!["/web:/db/front".into()], running: false, ..stays };
+    let mut joined = container("side");
+    joined.namespaces.network = format!("container:{}", web.id);
+    case.workload.containers = Ok(vec![web, linked, joined]);
+    let linked = ["web: db links to web", "web: side shares the network of web", moved];
+    assert_eq!(case.detect(Hazard::CutsTraffic), found(&linked));
+    case.workload.containers = unread();
+    assert_eq!(case.detect(Hazard::CutsTraffic), blind());
 }

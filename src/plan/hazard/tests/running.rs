@@ -26,6 +26,19 @@ fn a_restart_stops_containers_and_says_which_stay_down() {
 }
 
 #[test]
+fn a_restart_locks_a_swarm_with_autolock() {
+    let mut case = Case::restart();
+    let spec = |on: bool| json!({"Swarm": {"Cluster": {"Spec": {"EncryptionConfig": {"AutoLockManagers": on}}}}});
+    case.info(spec(false));
+    assert_eq!(case.detect(Hazard::StopsContainers), Detection::Absent);
+    case.info(spec(true));
+    let locked = "this manager of a swarm (locked from then on until somebody runs `docker swarm unlock`)";
+    assert_eq!(case.detect(Hazard::StopsContainers), found(&[locked]));
+    case.change.restart = false;
+    assert_eq!(case.detect(Hazard::StopsContainers), Detection::Absent);
+}
+
+#[test]
 fn live_restore_holds_containers_when_it_is_in_force_and_stays() {
     let mut case = Case::restart();
     case.workload.containers = Ok(vec![container("web")]);
