@@ -35,10 +35,10 @@ impl ComposeTool {
             let kind = host.stat(Path::new(path)).map(|stat| stat.kind);
             matches!(kind, Ok(FileKind::File | FileKind::Symlink(_)))
         };
-        if PLUGINS.iter().any(|path| there(path)) && CLIENTS.iter().any(|path| there(path)) {
+        if PLUGINS.iter().any(there) && CLIENTS.iter().any(there) {
             return Some(Self::Plugin);
         }
-        PROGRAMS.iter().any(|path| there(path)).then_some(Self::Program)
+        PROGRAMS.iter().any(there).then_some(Self::Program)
     }
 
     /// As a person types it.
