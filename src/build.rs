@@ -34,7 +34,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut list = String::from("&[\n");
     for source in sources {
         let file = source.file;
-        writeln!(list, "    (\"{file}\", include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/{file}\"))),")?;
+        let entry = serde_json::to_string(&source.entry)?;
+        let entry = entry.escape_default();
+        writeln!(
+            list,
+            "    (\"{file}\", include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/{file}\")), \"{entry}\"),"
+        )?;
     }
     list.push_str("]\n");
     fs::write(Path::new(&env::var("OUT_DIR")?).join("catalog.rs"), list)?;

@@ -22,5 +22,6 @@ pub mod policy;
 pub mod report;
 pub mod secret;
 pub mod text;
+pub mod threads;
 pub mod time;
 pub mod ui;

@@ -54,8 +54,9 @@ impl Seat {
     }
 }
 
-/// Reads the daemon. `service`: its unit, where it could be read.
-pub(super) fn gather(host: &dyn Host, service: &Known<Unit>, seat: Seat) -> Daemon {
+/// Reads what the daemon's files and processes say; [`complete`] adds what its Engine does. `service`: its unit, where it
+/// could be read.
+pub(super) fn look(host: &dyn Host, service: &Known<Unit>, seat: Seat) -> Daemon {
     let running = running(host, service, &seat);
     let install = install(host, service, &running);
     let snap = install == Install::Snap;
@@ -63,6 +64,7 @@ pub(super) fn gather(host: &dyn Host, service: &Known<Unit>, seat: Seat) -> Daem
     let config_path = config_path(&next_argv, &seat);
     let config_real_path = real_path(host, &config_path);
     let config_mtime = host.stat(&config_real_path).ok().map(|s| s.mtime);
+    let listens = listens(service) && matches!(running, Ok(Some(_)));
     let mut daemon = Daemon {
         install,
         running,
@@ -77,17 +79,20 @@ pub(super) fn gather(host: &dyn Host, service: &Known<Unit>, seat: Seat) -> Daem
         version: None,
         others: if seat.owner.is_none() { others(host, install) } else { Vec::new() },
         socket: seat.socket,
+        listens,
         data_root: seat.data_root,
     };
     if let Some(root) = text_setting(&daemon, "data-root") {
         daemon.data_root = root.into();
     }
-    if listens(service) {
-        ask_engine(host, &mut daemon);
-    }
-    daemon.version = version(host, &daemon);
-    refuse_byte_order_mark(&mut daemon);
     daemon
+}
+
+/// Asks the Engine, if it may be asked, and concludes from what it says.
+pub(super) fn complete(host: &dyn Host, daemon: &mut Daemon) {
+    ask_engine(host, daemon);
+    daemon.version = version(host, daemon);
+    refuse_byte_order_mark(daemon);
 }
 
 /// dockerd ignores a byte order mark since 23.0; before, it neither starts nor reloads with one.
@@ -213,13 +218,13 @@ fn others(host: &dyn Host, install: Install) -> Vec<Other> {
 }
 
 /// A daemon that is on its way down still has a process, but the connection would have systemd start it again.
-pub(super) fn listens(service: &Known<Unit>) -> bool {
+fn listens(service: &Known<Unit>) -> bool {
     service.as_ref().map_or(true, |unit| ["active", "reloading"].contains(&unit.active.as_str()))
 }
 
 /// Asks only a daemon that runs: connecting to the socket of a stopped one would start it.
 fn ask_engine(host: &dyn Host, daemon: &mut Daemon) {
-    if !matches!(daemon.running, Ok(Some(_))) {
+    if !daemon.listens {
         return;
     }
     let paths = ["/version", "/info", "/networks/bridge"].map(str::to_owned);
@@ -288,7 +293,13 @@ mod tests {
             .file("/proc/stat", "btime 1000\n")
             .api("/info", json!({"Name": "box"}));
         let unit = Unit { load: "loaded".into(), active: active.into(), main_pid: 500, ..Unit::default() };
-        gather(&host, &Ok(unit), Seat::system(None))
+        gather(&host, &Ok(unit))
+    }
+
+    fn gather(host: &FakeHost, service: &Known<Unit>) -> Daemon {
+        let mut daemon = look(host, service, Seat::system(None));
+        complete(host, &mut daemon);
+        daemon
     }
 
     #[test]
@@ -304,7 +315,7 @@ mod tests {
         let host = FakeHost::default()
             .file("/var/snap/docker/current/config/daemon.json", "{}")
             .file("/etc/docker/daemon.json", r#"{"icc": false}"#);
-        let daemon = gather(&host, &Ok(Unit::default()), Seat::system(None));
+        let daemon = gather(&host, &Ok(Unit::default()));
         assert_eq!(daemon.install, Install::Snap);
         assert_eq!(daemon.setting("icc").next, Err(Unknown(SNAP.into())));
         assert_eq!(daemon.config, Config::Unreadable(SNAP.into()));

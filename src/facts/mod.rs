@@ -10,6 +10,7 @@ pub mod environment_file;
 pub mod images;
 pub mod keys;
 mod model;
+mod mounts;
 pub mod networks;
 mod next_start;
 mod objects;
@@ -23,13 +24,14 @@ mod units;
 pub mod workload;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use workload::Workload;
 
 use crate::catalog::Object;
 use crate::host::{Host, Query, path};
+use crate::threads::joined;
 
 pub use compose::ComposeFiles;
 pub use images::{Detail, Health, Image};
@@ -37,6 +39,7 @@ pub use model::{
     Argument, Audit, AuditRule, Config, Daemon, FiledRule, Install, Known, Located, Names, Other, Place, Running,
     Scope, Unit, Unknown, Version,
 };
+pub use mounts::Mount;
 pub use networks::Network;
 pub use rootless::Account;
 pub use settings::{Origin, Setting, has_option};
@@ -44,7 +47,9 @@ pub use swarm::{Cluster, Node};
 pub use workload::{Container, Swarm, short};
 
 /// The units that are looked at.
-const UNITS: &[&str] = &["docker.service", "docker.socket", "containerd.service", "auditd.service"];
+const UNITS: [&str; 4] = ["docker.service", "docker.socket", "containerd.service", "auditd.service"];
+/// How many of them, the first, are the daemon's own.
+const OF_DAEMON: usize = 2;
 
 /// Everything the audit looks at.
 #[derive(Clone, Debug)]
@@ -65,8 +70,8 @@ pub struct Facts {
     pub environment: Known<String>,
     /// Members of the group docker: listed ones and those whose primary group it is.
     pub docker_group: Known<Vec<String>>,
-    /// Mount points, as in `/proc/self/mountinfo`: mount point and `major:minor`.
-    pub mounts: Known<Vec<(PathBuf, String)>>,
+    /// What is mounted, in order; nothing in an image that does not run.
+    pub mounts: Known<Arc<[Mount]>>,
     /// Version of the Docker command line, `None` when it is not installed.
     pub client_version: Known<Option<Version>>,
     /// Names of users and groups that appear as owners.
@@ -112,48 +117,99 @@ pub fn foresee(host: &dyn Host, needs: &Needs, now: &Facts) -> Facts {
 
 fn gather_with(host: &dyn Host, needs: &Needs, now: Option<&Facts>) -> Facts {
     let scope = scope::gather(host);
-    let units: BTreeMap<String, Known<Unit>> =
-        UNITS.iter().map(|name| ((*name).to_owned(), read_unit(host, &scope, needs, name))).collect();
-    let unit = |name: &str| units.get(name).and_then(|u| u.as_ref().ok()).filter(|u| u.exists());
-    let rootless = needs.rootless.as_ref();
-    let seat = rootless.map_or_else(|| daemon::Seat::system(unit("docker.socket")), Account::seat);
-    let daemon = daemon::gather(host, &units["docker.service"], seat);
-    let (service, socket) = (unit("docker.service"), unit("docker.socket"));
-    let context = objects::Context { daemon: &daemon, service, socket, rootless };
-    let located: BTreeMap<Object, Known<Vec<Located>>> =
-        needs.objects.iter().map(|object| (object.clone(), objects::locate(host, &context, object))).collect();
-    let names = names(host, &located);
-    let seen = workload::Context {
-        socket: &daemon.socket,
-        running: matches!(daemon.running, Ok(Some(_))) && daemon::listens(&units["docker.service"]),
-        data_root: &daemon.data_root,
-        info: &daemon.info,
-        systemd: scope.systemd,
-        service: &units["docker.service"],
-    };
-    let workload = now.map_or_else(|| Arc::new(workload::gather(host, &seen)), |now| Arc::clone(&now.workload));
-    let asked = (seen.running && !host.offline()).then_some(&*daemon.socket);
-    Facts {
-        read_at: host.now(),
-        images: now.map_or_else(|| images::gather(host, asked, needs.images), |now| now.images.clone()),
-        swarm: now
-            .map_or_else(|| swarm::gather(host, asked, &daemon, &workload.swarm, needs.swarm), |now| now.swarm.clone()),
-        networks: now
-            .map_or_else(|| networks::gather(host, asked, &workload.swarm, needs.networks), |now| now.networks.clone()),
-        compose: compose::gather(host, &workload),
-        workload,
-        audit: audit_rules::gather(host, scope.initial_pid_namespace && !scope.offline),
-        scope,
-        rootless: needs.rootless.clone(),
-        daemon,
-        units,
-        objects: located,
-        environment: environment(host),
-        docker_group: docker_group(host),
-        mounts: mounts(host),
-        client_version: client_version(host),
-        names,
+    let later = meanwhile(&scope, needs);
+    std::thread::scope(|threads| {
+        let asked = threads.spawn(move || host.ahead(&later));
+        // Who may be asked what depends on the daemon's own units: what they wait for, all else waits for.
+        if scope.systemd && needs.rootless.is_none() {
+            host.ahead(&UNITS[..OF_DAEMON].iter().map(|unit| Query::UnitShow((*unit).to_owned())).collect::<Vec<_>>());
+        }
+        let read = |name: &&str| ((*name).to_owned(), read_unit(host, &scope, needs, name));
+        let mut units: BTreeMap<String, Known<Unit>> = UNITS[..OF_DAEMON].iter().map(read).collect();
+        let unit = |name: &str| units.get(name).and_then(|u| u.as_ref().ok()).filter(|u| u.exists());
+        let rootless = needs.rootless.as_ref();
+        let seat = rootless.map_or_else(|| daemon::Seat::system(unit("docker.socket")), Account::seat);
+        let mut daemon = daemon::look(host, &units["docker.service"], seat);
+        let socket = daemon.socket.clone();
+        let begin = daemon.listens && now.is_none();
+        let begun = begin.then(|| threads.spawn(move || workload::begin(host, &socket)));
+        daemon::complete(host, &mut daemon);
+        let (service, socket) = (unit("docker.service"), unit("docker.socket"));
+        let context = objects::Context { daemon: &daemon, service, socket, rootless };
+        let located = needs.objects.iter().map(|object| (object.clone(), objects::locate(host, &context, object)));
+        let located: BTreeMap<Object, Known<Vec<Located>>> = located.collect();
+        let begun = begun.map(joined);
+        joined(asked);
+        units.extend(UNITS[OF_DAEMON..].iter().map(read));
+        let whole = Looked { scope, units, daemon, located };
+        whole.facts(host, needs, now, begun)
+    })
+}
+
+/// What was read first, and what the rest goes by.
+struct Looked {
+    scope: Scope,
+    units: BTreeMap<String, Known<Unit>>,
+    daemon: Daemon,
+    located: BTreeMap<Object, Known<Vec<Located>>>,
+}
+
+impl Looked {
+    /// Reads the rest. `begun`: what the Engine was asked already.
+    fn facts(self, host: &dyn Host, needs: &Needs, now: Option<&Facts>, begun: Option<workload::Begun>) -> Facts {
+        let Self { scope, units, daemon, located } = self;
+        let seen = workload::Context {
+            socket: &daemon.socket,
+            running: daemon.listens,
+            data_root: &daemon.data_root,
+            info: &daemon.info,
+            systemd: scope.systemd,
+            service: &units["docker.service"],
+        };
+        let fresh = || Arc::new(workload::gather(host, &seen, begun));
+        let workload = now.map_or_else(fresh, |now| Arc::clone(&now.workload));
+        let asked = (seen.running && !host.offline()).then_some(&*daemon.socket);
+        let swarm = &workload.swarm;
+        Facts {
+            read_at: host.now(),
+            images: now.map_or_else(|| images::gather(host, asked, needs.images), |now| now.images.clone()),
+            swarm: now.map_or_else(|| swarm::gather(host, asked, &daemon, swarm, needs.swarm), |now| now.swarm.clone()),
+            networks: now
+                .map_or_else(|| networks::gather(host, asked, swarm, needs.networks), |now| now.networks.clone()),
+            compose: compose::gather(host, &workload),
+            audit: audit_rules::gather(host, has_audit(&scope)),
+            environment: environment(host),
+            docker_group: docker_group(host),
+            mounts: now.map_or_else(|| mounts::gather(host), |now| now.mounts.clone()),
+            client_version: client_version(host),
+            names: names(host, &located),
+            objects: located,
+            rootless: needs.rootless.clone(),
+            scope,
+            workload,
+            daemon,
+            units,
+        }
     }
+}
+
+/// What is always asked and waits for nothing.
+fn meanwhile(scope: &Scope, needs: &Needs) -> Vec<Query> {
+    let mut queries = vec![Query::DockerVersion, Query::AuditVersion];
+    if has_audit(scope) {
+        queries.extend([Query::AuditStatus, Query::AuditRules]);
+    }
+    if scope.systemd {
+        // of a user's own Docker no unit is asked for
+        let units = UNITS[OF_DAEMON..].iter().filter(|_| needs.rootless.is_none()).chain(&workload::AGENTS);
+        queries.extend(units.map(|unit| Query::UnitShow((*unit).to_owned())));
+    }
+    queries
+}
+
+/// Whether the kernel's audit rules are about this host.
+fn has_audit(scope: &Scope) -> bool {
+    scope.initial_pid_namespace && !scope.offline
 }
 
 fn read_unit(host: &dyn Host, scope: &Scope, needs: &Needs, name: &str) -> Known<Unit> {
@@ -186,17 +242,6 @@ fn docker_group(host: &dyn Host) -> Known<Vec<String>> {
         }
     }
     Ok(members.into_iter().collect())
-}
-
-/// `/proc/self/mountinfo`: field 3 is the device, field 5 the mount point, blanks escaped as `\040`.
-fn mounts(host: &dyn Host) -> Known<Vec<(PathBuf, String)>> {
-    let text = path::read_text(host, Path::new("/proc/self/mountinfo"))
-        .map_err(|e| Unknown(format!("/proc/self/mountinfo: {e}")))?;
-    let entry = |line: &str| {
-        let fields: Vec<&str> = line.split(' ').collect();
-        Some((PathBuf::from(fields.get(4)?.replace("\\040", " ")), (*fields.get(2)?).to_owned()))
-    };
-    Ok(text.lines().filter_map(entry).collect())
 }
 
 fn client_version(host: &dyn Host) -> Known<Option<Version>> {

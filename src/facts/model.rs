@@ -103,6 +103,8 @@ pub struct Daemon {
     pub version: Option<Version>,
     /// The Engine API socket in use.
     pub socket: PathBuf,
+    /// It may be asked through its socket: it runs, and is not on its way down.
+    pub listens: bool,
     /// Further engines on this host.
     pub others: Vec<Other>,
     /// Data root in use, without the `UID.GID` leaf of userns-remap.

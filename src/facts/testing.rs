@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::Facts;
 use super::model::{Argument, Audit, Config, Daemon, Install, Names, Place, Running, Scope, Unknown, Version};
 use super::workload::{Processes, Swarm, Workload};
+use super::{Facts, Known, Mount};
 use crate::host::{Answer, EngineError, FileKind, Group, Host, Query, Stat};
 
 /// The host. Parents of files are directories by themselves.
@@ -183,7 +183,7 @@ pub(crate) fn facts() -> Facts {
         objects: BTreeMap::new(),
         environment: Ok(String::new()),
         docker_group: Ok(vec!["alice".into()]),
-        mounts: Ok(Vec::new()),
+        mounts: Ok(Arc::default()),
         client_version: Ok(Some(version("20.10.24"))),
         names: Names::default(),
         workload: Arc::new(idle()),
@@ -228,8 +228,14 @@ fn daemon() -> Daemon {
         bridge: Ok(Value::Null),
         version: Some(version("20.10.24")),
         socket: "/run/docker.sock".into(),
+        listens: true,
         data_root: "/var/lib/docker".into(),
     }
+}
+
+/// What is mounted on a host.
+pub(crate) fn mounts(host: &FakeHost) -> Known<Arc<[Mount]>> {
+    super::mounts::gather(host)
 }
 
 /// An argument of the unit's command line, in the package's unit or in `/etc/default/docker`.

@@ -29,9 +29,10 @@ pub use usage::{Most, Usage, usage};
 
 use super::model::{Known, Unit, Unknown};
 use crate::host::{ComposeTool, Host, Query};
+use crate::threads::joined;
 
 /// Services that write other people's files again and again.
-const AGENTS: [&str; 6] = [
+pub(super) const AGENTS: [&str; 6] = [
     "puppet.service",
     "chef-client.service",
     "chef-client.timer",
@@ -162,26 +163,53 @@ impl Stock {
     }
 }
 
-/// Looks at everything that lives here. With the daemon down its data root is read instead of the API.
-pub fn gather(host: &dyn Host, context: &Context) -> Workload {
-    let running = context.running && !host.offline();
-    let mut stock =
-        if running { engine::stock(host, context.socket) } else { data_root::stock(host, context.data_root) };
+/// What is read of a daemon that runs, before anything else about it has to be known.
+pub(super) struct Begun {
+    stock: Stock,
+    execs: Known<Vec<Exec>>,
+    processes: Known<Processes>,
+}
+
+/// Asks the Engine of a daemon that runs, and looks at all processes.
+pub(super) fn begin(host: &dyn Host, socket: &Path) -> Begun {
+    let mut stock = engine::stock(host, socket);
     stock.sort();
-    let swarm = if running { info_swarm(context.info) } else { data_root::swarm(host, context.data_root) };
-    let execs = match (&stock.containers, running) {
-        (Ok(containers), true) => engine::execs(host, context.socket, containers),
-        // Without a daemon nobody holds the other end of an exec.
-        (_, false) => Ok(Vec::new()),
-        (Err(unknown), true) => Err(unknown.clone()),
-    };
+    let first = first_ones(&stock);
+    let (execs, processes) = std::thread::scope(|threads| {
+        let processes = threads.spawn(|| processes::scan(host, &first));
+        let execs = match &stock.containers {
+            Ok(containers) => engine::execs(host, socket, containers),
+            Err(unknown) => Err(unknown.clone()),
+        };
+        (execs, joined(processes))
+    });
+    Begun { stock, execs, processes }
+}
+
+/// The running containers by their first process.
+fn first_ones(stock: &Stock) -> BTreeMap<u32, String> {
+    let running = stock.containers.iter().flatten().filter(|container| container.running);
+    running.map(|container| (container.pid, container.id.clone())).collect()
+}
+
+/// With the daemon down its data root is read instead of the API.
+fn stopped(host: &dyn Host, data_root: &Path) -> Begun {
+    let mut stock = data_root::stock(host, data_root);
+    stock.sort();
     let idle = stock.containers.as_ref().is_ok_and(|containers| !containers.iter().any(|c| c.running));
-    let processes = if host.offline() || !running && idle {
-        Ok(Processes::default())
-    } else {
-        let first = |c: &Container| (c.pid, c.id.clone());
-        processes::scan(host, &stock.containers.iter().flatten().filter(|c| c.running).map(first).collect())
-    };
+    let processes =
+        if host.offline() || idle { Ok(Processes::default()) } else { processes::scan(host, &first_ones(&stock)) };
+    // Without a daemon nobody holds the other end of an exec.
+    Begun { stock, execs: Ok(Vec::new()), processes }
+}
+
+/// Looks at everything that lives here. `begun`: what was read already, of a daemon that runs.
+pub(super) fn gather(host: &dyn Host, context: &Context, begun: Option<Begun>) -> Workload {
+    let running = context.running && !host.offline();
+    let begun =
+        begun.unwrap_or_else(|| if running { begin(host, context.socket) } else { stopped(host, context.data_root) });
+    let Begun { stock, execs, processes } = begun;
+    let swarm = if running { info_swarm(context.info) } else { data_root::swarm(host, context.data_root) };
     let on_bridge = stock.containers.iter().flatten().filter(|c| c.running && c.on_default_bridge());
     let listeners = on_bridge.map(|c| (c.id.clone(), sockets::listeners(host, c.pid))).collect();
     let composed = stock.read().iter().any(|container| container.compose.is_some());
@@ -233,7 +261,8 @@ impl Workload {
     /// When processes could not be read, or it ended meanwhile.
     pub fn first_process(&self, container: &Container) -> Known<&Process> {
         let processes = self.processes.as_ref().map_err(Clone::clone)?;
-        let own = processes.contained.iter().find(|process| process.pid == container.pid);
+        let at = processes.contained.binary_search_by_key(&container.pid, |process| process.pid);
+        let own = at.ok().map(|at| &processes.contained[at]);
         own.ok_or_else(|| Unknown(format!("process {} of container {} is gone", container.pid, container.name)))
     }
 }

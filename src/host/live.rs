@@ -22,8 +22,11 @@ use serde_json::Value;
 
 use self::root::{Entry, Root, invalid, kind, proc_path, regular};
 use super::engine;
+use super::path::is_of_process;
 use super::seam::{Answer, Command, EngineError, FileKind, Group, Host, HostMut, MAX_FILE, Query, Stat, Take};
 
+/// Room for what is read of a file whose size is not known, in bytes: nearly all of `/proc` has less.
+const READ_FIRST: u64 = 2048;
 /// How long one Engine API answer to a question may take.
 const ENGINE_DEADLINE: Duration = Duration::from_secs(5);
 /// How long the Engine API may take over a change; starting a container pulls nothing but may wait for a volume.
@@ -75,15 +78,20 @@ impl LiveHost {
 impl Host for LiveHost {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         // looked at before it is opened: opening alone can block (a pipe) or do something (a tape, a watchdog)
-        regular(path, &fstat(&self.root.at(path, OFlag::O_PATH)?)?)?;
+        if self.offline || !is_of_process(path) {
+            regular(path, &fstat(&self.root.at(path, OFlag::O_PATH)?)?)?;
+        }
         let fd = self.root.at(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY)?;
-        regular(path, &fstat(&fd)?)?;
-        let mut bytes = Vec::new();
-        // the size says nothing: files of /proc have none
+        let stat = fstat(&fd)?;
+        regular(path, &stat)?;
+        // the size is no more than a hint: files of /proc have none, and most are read in one go then
+        let hint = u64::try_from(stat.st_size).unwrap_or(0).clamp(READ_FIRST, MAX_FILE) + 1;
+        let mut bytes = Vec::with_capacity(usize::try_from(hint).unwrap_or_default());
         File::from(fd).take(MAX_FILE + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > MAX_FILE {
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("{}: over 16 MiB", path.display())));
         }
+        bytes.shrink_to_fit();
         Ok(bytes)
     }
 
@@ -135,6 +143,13 @@ impl Host for LiveHost {
     fn ask(&self, query: &Query) -> io::Result<Answer> {
         self.online()?;
         commands::ask(query)
+    }
+
+    fn ask_all(&self, queries: &[Query]) -> Vec<io::Result<Answer>> {
+        match self.online() {
+            Ok(()) => commands::ask_all(queries),
+            Err(_) => queries.iter().map(|query| self.ask(query)).collect(),
+        }
     }
 
     fn engine(&self, socket: &Path, paths: &[String]) -> Vec<Result<Value, EngineError>> {

@@ -161,6 +161,10 @@ impl Host for Overlay<'_> {
         })
     }
 
+    fn ahead(&self, queries: &[Query]) {
+        self.base.ahead(queries);
+    }
+
     fn engine(&self, socket: &Path, paths: &[String]) -> Vec<Result<Value, EngineError>> {
         self.base.engine(socket, paths)
     }

@@ -114,6 +114,16 @@ fn leads_elsewhere(link: &Path) -> bool {
     process.is_some() && (link.ends_with("root") || link.ends_with("cwd"))
 }
 
+/// Whether this is one of the plain files that the kernel shows about each process: nothing on the way is a link, and
+/// opening it neither waits nor does anything. `/proc/self` is a link.
+pub(super) fn is_of_process(path: &Path) -> bool {
+    const PLAIN: [&str; 6] = ["cgroup", "cmdline", "comm", "stat", "status", "uid_map"];
+    let mut parts = path.to_str().and_then(|path| path.strip_prefix("/proc/")).unwrap_or_default().split('/');
+    let (pid, name) = (parts.next().unwrap_or_default(), parts.next());
+    let numbered = !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit());
+    numbered && name.is_some_and(|name| PLAIN.contains(&name)) && parts.next().is_none()
+}
+
 /// As [`walk`], but the last component is not followed.
 pub(super) fn walk_parent(path: &Path, link: impl FnMut(&Path) -> io::Result<Option<PathBuf>>) -> io::Result<PathBuf> {
     match (path.parent(), path.file_name()) {
@@ -176,6 +186,17 @@ mod tests {
         }
         assert_eq!(real(&links, "/proc/self/exe").unwrap(), Path::new("/bin/x"));
         assert_eq!(real(&[("/root", "/x")], "/root/a").unwrap(), Path::new("/x/a"));
+    }
+
+    #[test]
+    fn plain_files_of_processes_are_known() {
+        for path in ["/proc/17/comm", "/proc/1/uid_map", "/proc/4194304/status"] {
+            assert!(is_of_process(Path::new(path)), "{path}");
+        }
+        let others = ["/proc/self/comm", "/proc/17/exe", "/proc/17/root/comm", "/proc/17", "/proc/stat", "/x/17/comm"];
+        for path in others.iter().chain(&["/proc//comm", "/proc/17/net/../comm", "proc/17/comm", "/proc/17/comm/"]) {
+            assert!(!is_of_process(Path::new(path)), "{path}");
+        }
     }
 
     #[test]

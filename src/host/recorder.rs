@@ -1,16 +1,19 @@
 //! A host that remembers every answer: a second question costs nothing, all stages see the same state, and what was
 //! seen can be kept as a [`Recording`].
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
-use super::path::resolve;
+use super::path::{is_of_process, resolve};
 use super::recording::{Node, RECORDING_SCHEMA, Recording};
 use super::seam::{Answer, EngineError, Group, Host, Query, Stat, Take};
+
+/// A file of a process that has ended since it was opened.
+const ESRCH: i32 = 3;
 
 /// See the module.
 pub struct Recorder<'a> {
@@ -21,12 +24,12 @@ pub struct Recorder<'a> {
     lists: Cache<PathBuf, Vec<String>>,
     xattrs: Cache<PathBuf, Vec<(String, Vec<u8>)>>,
     answers: Cache<Query, Answer>,
-    engine: RefCell<BTreeMap<(PathBuf, String), Result<Value, EngineError>>>,
+    engine: Mutex<BTreeMap<(PathBuf, String), Result<Value, EngineError>>>,
     /// Keeps what [`Host::engine_each`] answers too.
     whole: bool,
-    users: RefCell<BTreeMap<u32, Option<String>>>,
-    groups: RefCell<BTreeMap<u32, Option<String>>>,
-    groups_by_name: RefCell<BTreeMap<String, Option<Group>>>,
+    users: Mutex<BTreeMap<u32, Option<String>>>,
+    groups: Mutex<BTreeMap<u32, Option<String>>>,
+    groups_by_name: Mutex<BTreeMap<String, Option<Group>>>,
 }
 
 impl<'a> Recorder<'a> {
@@ -41,11 +44,11 @@ impl<'a> Recorder<'a> {
             lists: Cache::default(),
             xattrs: Cache::default(),
             answers: Cache::default(),
-            engine: RefCell::default(),
+            engine: Mutex::default(),
             whole: false,
-            users: RefCell::default(),
-            groups: RefCell::default(),
-            groups_by_name: RefCell::default(),
+            users: Mutex::default(),
+            groups: Mutex::default(),
+            groups_by_name: Mutex::default(),
         }
     }
 
@@ -59,7 +62,7 @@ impl<'a> Recorder<'a> {
     /// the reader of the recording they are what was not recorded.
     #[must_use]
     pub fn recording(&self) -> Recording {
-        let answers = self.answers.known.borrow();
+        let answers = held(&self.answers.known);
         let answers = answers.iter().filter_map(|(query, answer)| match answer {
             Ok(answer) => Some((query.key(), Some(answer.clone()))),
             Err(error) if error.kind == io::ErrorKind::NotFound => Some((query.key(), None)),
@@ -75,10 +78,10 @@ impl<'a> Recorder<'a> {
             note: String::new(),
             files: self.files(),
             answers: answers.collect(),
-            engine: self.engine.borrow().iter().map(|((_, path), value)| (path.clone(), value.clone())).collect(),
-            users: self.users.borrow().clone(),
-            groups: self.groups.borrow().clone(),
-            groups_by_name: self.groups_by_name.borrow().clone(),
+            engine: held(&self.engine).iter().map(|((_, path), value)| (path.clone(), value.clone())).collect(),
+            users: held(&self.users).clone(),
+            groups: held(&self.groups).clone(),
+            groups_by_name: held(&self.groups_by_name).clone(),
         }
     }
 
@@ -100,6 +103,10 @@ impl<'a> Recorder<'a> {
                 let content = String::from_utf8_lossy(bytes);
                 node.lossy = content.as_bytes() != bytes.as_slice();
                 node.content = Some(content.into_owned());
+            }
+            // a process that has ended meanwhile: its files are not looked at before they are read
+            Err(error) if is_of_process(path) && (error.is_absent() || error.raw == Some(ESRCH)) => {
+                files.entry(text(path)).or_default().absent = true;
             }
             Err(error) => note_denied(&mut files, path, error),
         });
@@ -133,6 +140,9 @@ impl Host for Recorder<'_> {
     /// Links are followed here, by `stat`, so that each content is recorded once, under its real name, with the links
     /// that lead there.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        if is_of_process(path) {
+            return self.contents.get(path, || self.inner.read(path));
+        }
         let real = resolve(self, path)?;
         self.contents.get(&real, || self.inner.read(&real))
     }
@@ -155,17 +165,28 @@ impl Host for Recorder<'_> {
         self.answers.get(query, || self.inner.ask(query))
     }
 
+    fn ahead(&self, queries: &[Query]) {
+        let unknown: Vec<Query> = {
+            let known = held(&self.answers.known);
+            queries.iter().filter(|query| !known.contains_key(query)).cloned().collect()
+        };
+        for (query, answer) in unknown.iter().zip(self.inner.ask_all(&unknown)) {
+            // only to be remembered: whoever asks gets it then
+            drop(self.answers.keep(query.clone(), answer));
+        }
+    }
+
     fn engine(&self, socket: &Path, paths: &[String]) -> Vec<Result<Value, EngineError>> {
         let key = |path: &String| (socket.to_owned(), path.clone());
         let unknown: Vec<String> = {
-            let known = self.engine.borrow();
+            let known = held(&self.engine);
             paths.iter().filter(|path| !known.contains_key(&key(path))).cloned().collect()
         };
         if !unknown.is_empty() {
             let answers = self.inner.engine(socket, &unknown);
-            self.engine.borrow_mut().extend(unknown.iter().map(key).zip(answers));
+            held(&self.engine).extend(unknown.iter().map(key).zip(answers));
         }
-        let known = self.engine.borrow();
+        let known = held(&self.engine);
         let lost = || Err(EngineError::Broken("the question was not asked".into()));
         paths.iter().map(|path| known.get(&key(path)).cloned().unwrap_or_else(lost)).collect()
     }
@@ -231,14 +252,15 @@ impl Kept {
     }
 }
 
-/// Answers by question. Never borrowed while the host is asked: it may ask back.
+/// Answers by question. Never held while the host is asked: it may ask back. What two threads ask at once is asked twice,
+/// and the answer that is there first is the answer.
 struct Cache<K, V> {
-    known: RefCell<BTreeMap<K, Result<V, Kept>>>,
+    known: Mutex<BTreeMap<K, Result<V, Kept>>>,
 }
 
 impl<K, V> Default for Cache<K, V> {
     fn default() -> Self {
-        Self { known: RefCell::new(BTreeMap::new()) }
+        Self { known: Mutex::new(BTreeMap::new()) }
     }
 }
 
@@ -248,27 +270,31 @@ impl<K: Ord, V: Clone> Cache<K, V> {
         K: std::borrow::Borrow<Q>,
         Q: Ord + ToOwned<Owned = K> + ?Sized,
     {
-        let known = self.known.borrow().get(key).cloned();
-        let answer = known.unwrap_or_else(|| {
-            let answer = ask().map_err(|error| Kept::of(&error));
-            self.known.borrow_mut().insert(key.to_owned(), answer.clone());
-            answer
-        });
-        answer.map_err(|kept| kept.again())
+        let known = held(&self.known).get(key).cloned();
+        known.unwrap_or_else(|| self.keep(key.to_owned(), ask())).map_err(|kept| kept.again())
+    }
+
+    /// Remembers an answer, unless there is one.
+    fn keep(&self, key: K, answer: io::Result<V>) -> Result<V, Kept> {
+        held(&self.known).entry(key).or_insert_with(|| answer.map_err(|error| Kept::of(&error))).clone()
     }
 
     fn each(&self, mut see: impl FnMut(&K, &Result<V, Kept>)) {
-        for (key, answer) in self.known.borrow().iter() {
+        for (key, answer) in held(&self.known).iter() {
             see(key, answer);
         }
     }
 }
 
-fn remembered<K: Ord + Clone, V: Clone>(known: &RefCell<BTreeMap<K, V>>, key: &K, ask: impl FnOnce() -> V) -> V {
-    if let Some(value) = known.borrow().get(key) {
-        return value.clone();
-    }
-    let value = ask();
-    known.borrow_mut().insert(key.clone(), value.clone());
-    value
+fn remembered<K: Ord + Clone, V: Clone>(known: &Mutex<BTreeMap<K, V>>, key: &K, ask: impl FnOnce() -> V) -> V {
+    let answer = held(known).get(key).cloned();
+    answer.unwrap_or_else(|| {
+        let answer = ask();
+        held(known).entry(key.clone()).or_insert(answer).clone()
+    })
+}
+
+/// What is behind a lock. A thread that panicked with it left nothing half done: it only ever puts one answer in.
+fn held<T>(known: &Mutex<T>) -> MutexGuard<'_, T> {
+    known.lock().unwrap_or_else(PoisonError::into_inner)
 }

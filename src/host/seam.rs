@@ -130,8 +130,8 @@ pub struct Group {
 /// Takes an answer of the Engine API, with its place among the questions.
 pub type Take<'a> = &'a mut dyn FnMut(usize, std::result::Result<Value, EngineError>);
 
-/// A host that can only be read.
-pub trait Host {
+/// A host that can only be read, by several threads at once.
+pub trait Host: Sync {
     /// Reads a whole file, at most 16 MiB; symlinks are followed inside the root.
     ///
     /// # Errors
@@ -162,6 +162,16 @@ pub trait Host {
     /// [`io::ErrorKind::NotFound`] when the program is not installed, [`io::ErrorKind::TimedOut`] when it did not
     /// answer in time, [`io::ErrorKind::Unsupported`] on a host where no child may run (`--root`, recorded facts).
     fn ask(&self, query: &Query) -> io::Result<Answer>;
+
+    /// Asks each of `queries` as [`Self::ask`] does, beside each other and with as few children as do; answers come in
+    /// the order of `queries`.
+    fn ask_all(&self, queries: &[Query]) -> Vec<io::Result<Answer>> {
+        queries.iter().map(|query| self.ask(query)).collect()
+    }
+
+    /// These are going to be asked. A host that remembers its answers asks all of them now, which takes less time than
+    /// one after the other; to every other host it is nothing.
+    fn ahead(&self, _queries: &[Query]) {}
 
     /// Asks the Engine API at `socket` for each of `paths` (without version prefix), concurrently; answers come in
     /// the order of `paths`. `/_ping` answers with a text.

@@ -1,9 +1,9 @@
 //! The hosts that are no hosts: recording, replay, overlay.
 
 use super::path::{read_text, resolve, stat_follow};
-use std::cell::RefCell;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use serde_json::{Value, json};
 
@@ -22,16 +22,16 @@ fn hidden(path: &Path) -> bool {
 /// An image's files with an engine and children of our own; counts what it is asked.
 struct Counting {
     files: LiveHost,
-    asked: RefCell<Vec<String>>,
+    asked: Mutex<Vec<String>>,
 }
 
 impl Counting {
     fn new(dir: &TempDir) -> Self {
-        Self { files: LiveHost::new(Some(dir.path().to_owned())).unwrap(), asked: RefCell::default() }
+        Self { files: LiveHost::new(Some(dir.path().to_owned())).unwrap(), asked: Mutex::default() }
     }
 
     fn note(&self, what: impl std::fmt::Display) {
-        self.asked.borrow_mut().push(what.to_string());
+        self.asked.lock().unwrap().push(what.to_string());
     }
 }
 
@@ -188,16 +188,51 @@ fn a_second_question_costs_nothing() {
     let host = Counting::new(&dir);
     let recorder = Recorder::new(&host);
     let first = interview(&recorder);
-    let asked = host.asked.borrow().len();
+    let asked = host.asked.lock().unwrap().len();
     assert!(asked > 40, "{asked}");
     assert_eq!(interview(&recorder), first);
-    assert_eq!(host.asked.borrow()[asked..], Vec::<String>::new());
-    let mut once = host.asked.borrow().clone();
+    assert_eq!(host.asked.lock().unwrap()[asked..], Vec::<String>::new());
+    let mut once = host.asked.lock().unwrap().clone();
     once.sort();
     once.dedup();
     assert_eq!(once.len(), asked);
     recorder.engine(p("/run/docker.sock"), &["/info".into(), "/version".into()]);
-    assert_eq!(host.asked.borrow().last().unwrap(), "engine /version");
+    assert_eq!(host.asked.lock().unwrap().last().unwrap(), "engine /version");
+}
+
+#[test]
+fn what_is_asked_ahead_is_asked_once_and_told_to_whoever_asks() {
+    let dir = sample();
+    let host = Counting::new(&dir);
+    let recorder = Recorder::new(&host);
+    let unit = |name: &str| Query::UnitShow(name.to_owned());
+    recorder.ask(&unit("a.service")).unwrap();
+    let overlay = Overlay::new(&recorder);
+    overlay.ahead(&[unit("a.service"), unit("b.service"), Query::AuditRules]);
+    let asked = ["systemctl show a.service", "systemctl show b.service", "auditctl -l"];
+    assert_eq!(*host.asked.lock().unwrap(), asked);
+    assert_eq!(recorder.ask(&unit("b.service")).unwrap().stdout, "Id=b.service\n");
+    assert_eq!(recorder.ask(&Query::AuditRules).unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(host.asked.lock().unwrap().len(), asked.len());
+    // who remembers nothing does not ask for nothing
+    host.ahead(&[unit("c.service")]);
+    assert_eq!(host.asked.lock().unwrap().len(), asked.len());
+}
+
+#[test]
+fn files_of_processes_are_read_without_a_look_and_recorded_as_gone() {
+    let dir = sample();
+    dir.file("proc/17/comm", b"sh\n");
+    dir.dir("proc/18");
+    let host = Counting::new(&dir);
+    let recorder = Recorder::new(&host);
+    assert_eq!(recorder.read(p("/proc/17/comm")).unwrap(), b"sh\n");
+    assert_eq!(recorder.read(p("/proc/18/comm")).unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(*host.asked.lock().unwrap(), ["read /proc/17/comm", "read /proc/18/comm"]);
+    let replay = RecordedHost::new(recorder.recording());
+    assert_eq!(replay.read(p("/proc/17/comm")).unwrap(), b"sh\n");
+    assert_eq!(replay.read(p("/proc/18/comm")).unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(replay.read(p("/proc/19/comm")).unwrap_err().kind(), ErrorKind::Other);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Documents for programs. One JSON object each, ended by a line break.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -12,13 +12,19 @@ use crate::audit::Disruption;
 use crate::error::Failure;
 use crate::plan::{Act, Held, Plan, Step};
 
+/// How much of a document is written at a time, in bytes.
+const AT_A_TIME: usize = 64 << 10;
+
 /// The audit's document, written while it is made: a thousand containers have some forty thousand findings.
 ///
 /// # Errors
 /// When `out` cannot be written.
 pub fn audit(report: &AuditReport, out: &mut dyn Write) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, report)?;
-    out.write_all(b"\n")
+    // a finding is some hundred little writes: they are gathered here, before they go through a `dyn`
+    let mut out = BufWriter::with_capacity(AT_A_TIME, out);
+    serde_json::to_writer_pretty(&mut out, report)?;
+    out.write_all(b"\n")?;
+    out.flush()
 }
 
 /// What an apply or a rollback did.

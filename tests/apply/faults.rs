@@ -1,5 +1,7 @@
 //! Damaged journals and backups, and someone else at work on the same files.
 
+use std::sync::atomic::Ordering;
+
 use std::path::Path;
 
 use seaworthy::apply::{Store, unfinished};
@@ -19,9 +21,9 @@ fn operations(prepare: impl Fn() -> FakeHost, act: impl Fn(&mut FakeHost)) -> us
 fn systemd_may_leave_any_question_unanswered() {
     let mut well = busy();
     run(&mut well, &plan()).unwrap();
-    assert!(well.asked.get() > 20, "{}", well.asked.get());
+    assert!(well.asked.load(Ordering::SeqCst) > 20, "{}", well.asked.load(Ordering::SeqCst));
     let mut rolled_back = 0;
-    for at in 1..=well.asked.get() {
+    for at in 1..=well.asked.load(Ordering::SeqCst) {
         let mut host = busy();
         host.unanswered = Some(at);
         match run(&mut host, &plan()) {
@@ -40,13 +42,13 @@ fn systemd_may_leave_any_question_unanswered() {
     let prepare = || {
         let mut host = busy();
         let run = run(&mut host, &plan()).unwrap().run;
-        host.asked.set(0);
+        host.asked.store(0, Ordering::SeqCst);
         (host, run)
     };
     let (mut well, id) = prepare();
     undo(&mut well, &id).unwrap();
-    assert!(well.asked.get() > 10, "{}", well.asked.get());
-    for at in 1..=well.asked.get() {
+    assert!(well.asked.load(Ordering::SeqCst) > 10, "{}", well.asked.load(Ordering::SeqCst));
+    for at in 1..=well.asked.load(Ordering::SeqCst) {
         let (mut host, id) = prepare();
         host.unanswered = Some(at);
         let first = undo(&mut host, &id);

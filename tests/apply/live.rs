@@ -1,5 +1,7 @@
 //! Changes of containers while they run: what is asked of the Engine, what it refuses, and the way back.
 
+use std::sync::atomic::Ordering;
+
 use seaworthy::apply::{RollbackOptions, Silent, State, Store, list, plan_rollback, rollback, summary};
 use seaworthy::error::Kind;
 use seaworthy::plan::{Act, LiveChange, LiveState, Plan};
@@ -164,7 +166,7 @@ fn a_stopped_daemon_is_not_woken_and_the_rollback_is_not_done() {
     (host.docker.active, host.docker.pid) = ("inactive".into(), 0);
     let error = undo(&mut host, &id).unwrap_err();
     assert_eq!(error.kind, Kind::Incomplete);
-    assert!(!host.woken.get());
+    assert!(!host.woken.load(Ordering::SeqCst));
     assert!(error.causes.iter().any(|cause| cause.contains("docker.service does not run")), "{error:?}");
     assert!(
         error.causes.contains(&"by hand: docker update --pids-limit -1 web".into()),

@@ -11,6 +11,7 @@
 #![allow(clippy::disallowed_methods, reason = "files and programs of the project, not of a host")]
 #![allow(clippy::print_stdout, reason = "its report")]
 
+mod grown;
 mod inside;
 #[allow(dead_code, reason = "the lab tests use the rest")]
 #[path = "../lab/machine.rs"]

@@ -2,6 +2,7 @@
 
 use std::io::{Error, ErrorKind, Result};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 
 use seaworthy::host::{Answer, EngineError, FileKind, Group, Host, Query, Stat, path};
 use serde_json::Value;
@@ -21,8 +22,7 @@ impl FakeHost {
     }
 
     fn goes_unanswered(&self) -> bool {
-        self.asked.set(self.asked.get() + 1);
-        self.unanswered == Some(self.asked.get())
+        self.unanswered == Some(self.asked.fetch_add(1, Ordering::SeqCst) + 1)
     }
 
     /// A unit's answer with what changed since it was recorded.
@@ -99,7 +99,7 @@ impl Host for FakeHost {
     fn engine(&self, _socket: &Path, paths: &[String]) -> Vec<std::result::Result<Value, EngineError>> {
         let one = |path: &String| {
             if self.docker.active != "active" {
-                self.woken.set(true);
+                self.woken.store(true, Ordering::SeqCst);
                 return Err(EngineError::Unreachable("connection refused".into()));
             }
             let recorded = self.recording.engine.get(path).cloned();

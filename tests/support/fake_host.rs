@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use seaworthy::catalog::ContainerSetting;
 use seaworthy::facts::Container;
@@ -62,9 +63,9 @@ pub(crate) struct FakeHost {
     /// Someone else writes this file at that operation.
     pub(crate) meddler: Option<(usize, String, String)>,
     /// The API was asked while the daemon was down, which starts it where docker.socket listens.
-    pub(crate) woken: std::cell::Cell<bool>,
+    pub(crate) woken: AtomicBool,
     /// Questions about units so far, and the one to which systemd gives no answer.
-    pub(crate) asked: std::cell::Cell<usize>,
+    pub(crate) asked: AtomicUsize,
     pub(crate) unanswered: Option<usize>,
     /// Containers that compose made so far.
     pub(super) made_anew: usize,
@@ -116,8 +117,8 @@ impl FakeHost {
             locked_by_other: false,
             hangs: None,
             meddler: None,
-            woken: std::cell::Cell::new(false),
-            asked: std::cell::Cell::new(0),
+            woken: AtomicBool::new(false),
+            asked: AtomicUsize::new(0),
             unanswered: None,
             made_anew: 0,
             compose_is_gone: false,

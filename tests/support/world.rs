@@ -1,7 +1,7 @@
 //! A host and a plan for it that has every kind of step.
 
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use seaworthy::apply::{
     ApplyOptions, Deadlines, Outcome, RollbackOptions, RollbackOutcome, Silent, Store, Who, apply, rollback,
@@ -212,7 +212,7 @@ pub(crate) fn differences(host: &FakeHost, other: &FakeHost) -> Vec<String> {
 /// The host after a rollback, or never touched: everything as before, containers with their processes.
 pub(crate) fn assert_as_before(host: &mut FakeHost, before: &FakeHost, what: &str) {
     host.revive();
-    assert!(!host.woken.get(), "{what}: the socket of a stopped daemon was asked");
+    assert!(!host.woken.load(Ordering::SeqCst), "{what}: the socket of a stopped daemon was asked");
     assert_eq!(differences(host, before), [] as [String; 0], "{what}");
     assert_eq!(host.kernel_rules, before.kernel_rules, "{what}");
     assert_eq!(pids(host), pids(before), "{what}");

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::audit::expect;
 use crate::audit::finding::{PendingOn, Verdict};
 use crate::catalog::Expect;
-use crate::facts::{Facts, Origin, Setting, has_option, keys};
+use crate::facts::{Container, Facts, Origin, Setting, has_option, keys};
 
 use super::{DAEMON, Outcome};
 
@@ -25,14 +25,14 @@ pub(super) fn run(facts: &Facts, key: &str, wanted: &Expect) -> Outcome {
 /// those that were created before tell.
 fn reached(facts: &Facts, outcome: Outcome) -> Outcome {
     let workload = &facts.workload;
-    let (running, processes) = match (workload.running(), &workload.processes) {
+    let running = match (workload.running(), &workload.processes) {
         (Ok(running), _) if running.is_empty() => return outcome,
-        (Ok(running), Ok(processes)) => (running, processes),
+        (Ok(running), Ok(_)) => running,
         (Err(why), _) => return Outcome::unknown(DAEMON, &why).expected(outcome.expected),
         (_, Err(why)) => return Outcome::unknown(DAEMON, why).expected(outcome.expected),
     };
-    let gains = |pid: u32| processes.contained.iter().any(|p| p.pid == pid && !p.no_new_privs);
-    let old: Vec<&str> = running.iter().filter(|c| gains(c.pid)).map(|c| c.name.as_str()).collect();
+    let gains = |one: &&&Container| workload.first_process(one).is_ok_and(|process| !process.no_new_privs);
+    let old: Vec<&str> = running.iter().filter(gains).map(|c| c.name.as_str()).collect();
     if old.is_empty() {
         return outcome;
     }

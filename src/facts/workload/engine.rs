@@ -1,5 +1,6 @@
 //! What the running Engine says about its containers, images and volumes.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::Value;
@@ -87,10 +88,11 @@ fn containers(host: &dyn Host, socket: &Path, listed: &Value) -> Known<Partial> 
 
 /// Tells each container how old its image is.
 fn dated(mut found: Partial, images: &Known<Value>) -> Partial {
-    let images = images.as_ref().ok().and_then(Value::as_array);
+    let images = images.as_ref().ok().and_then(Value::as_array).into_iter().flatten();
+    let created: BTreeMap<&str, Option<i64>> =
+        images.filter_map(|image| Some((image["Id"].as_str()?, image["Created"].as_i64()))).collect();
     for container in &mut found.read {
-        let own = |image: &&Value| image["Id"].as_str() == Some(container.image_id.as_str());
-        container.image_created = images.and_then(|images| images.iter().find(own)?["Created"].as_i64());
+        container.image_created = created.get(container.image_id.as_str()).copied().flatten();
     }
     found
 }

@@ -21,7 +21,7 @@ const SILENT: [&str; 7] = ["exec", "create", "logs", "events", "stats", "wait", 
 /// What was found in `/proc`.
 #[derive(Clone, Debug, Default)]
 pub struct Processes {
-    /// Processes whose cgroup names a container, of whichever engine.
+    /// Processes whose cgroup names a container, of whichever engine, by process id.
     pub contained: Vec<Process>,
     /// Running docker-proxy processes.
     pub proxies: Vec<Proxy>,
@@ -142,6 +142,7 @@ pub(super) fn scan(host: &dyn Host, first: &BTreeMap<u32, String>) -> Known<Proc
     if let Some(pid) = proxy_pid {
         found.proxy_sockets = sockets::tcp(host, pid)?;
     }
+    found.contained.sort_unstable_by_key(|process| process.pid);
     found.work = work.into_iter().collect();
     found.login = login(host)?;
     Ok(found)

@@ -90,7 +90,7 @@ fn the_engine_is_asked_while_it_runs() {
         .unit("app.service", "ActiveState=active\n")
         .unit("idle.service", "ActiveState=inactive\n");
     let info = info("pending");
-    let found = gather(&host, &context(true, &info));
+    let found = gather(&host, &context(true, &info), None);
     let web = &found.containers.as_ref().unwrap()[0];
     assert_eq!((web.name.as_str(), web.image_created), ("web", Some(1_700_000_000)));
     assert_eq!(found.images.unwrap(), ["0123456789ab", "redis:7"]);
@@ -106,7 +106,7 @@ fn the_engine_is_asked_while_it_runs() {
 fn an_engine_that_does_not_answer_leaves_all_unknown() {
     let host = FakeHost { euid: 1000, ..FakeHost::default() };
     let info = Err(Unknown("no /info".into()));
-    let found = gather(&host, &context(true, &info));
+    let found = gather(&host, &context(true, &info), None);
     assert!(found.containers.unwrap_err().0.contains("connection refused"));
     assert!(found.images.is_err() && found.volumes.is_err() && found.execs.is_err());
     assert_eq!(found.swarm, Err(Unknown("no /info".into())));
@@ -119,7 +119,7 @@ fn one_container_that_cannot_be_inspected_makes_all_unknown() {
         .api("/containers/json?all=1", json!([{"Id": WEB}]))
         .api_error(&format!("/containers/{WEB}/json"), EngineError::Broken("timed out".into()));
     let info = info("inactive");
-    assert!(gather(&host, &context(true, &info)).containers.unwrap_err().0.contains("timed out"));
+    assert!(gather(&host, &context(true, &info), None).containers.unwrap_err().0.contains("timed out"));
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn a_stopped_daemon_is_read_from_its_data_root() {
         .file("/proc/78/cgroup", "0::/init.scope\n")
         .file("/proc/self/status", &status("seaworthy", 1, "0"));
     let info = Err(Unknown("down".into()));
-    let found = gather(&host, &context(false, &info));
+    let found = gather(&host, &context(false, &info), None);
     let containers = found.containers.as_ref().unwrap();
     let told: Vec<_> = containers.iter().map(|c| (c.name.as_str(), c.running, c.privileged)).collect();
     // `old` says that it runs, but its process is another one by now.
@@ -160,7 +160,7 @@ fn a_stopped_daemon_is_read_from_its_data_root() {
 #[test]
 fn no_data_root_is_an_empty_one() {
     let info = Err(Unknown("down".into()));
-    let found = gather(&FakeHost::default(), &context(false, &info));
+    let found = gather(&FakeHost::default(), &context(false, &info), None);
     assert_eq!((found.containers, found.images, found.volumes), (Ok(Vec::new()), Ok(Vec::new()), Ok(Vec::new())));
     assert_eq!(found.swarm, Ok(Swarm::Inactive));
     assert!(found.processes.is_ok());
@@ -170,7 +170,7 @@ fn no_data_root_is_an_empty_one() {
 fn a_data_root_that_may_not_be_read_is_unknown() {
     let host = FakeHost::default().deny("/var/lib/docker");
     let info = Err(Unknown("down".into()));
-    let found = gather(&host, &context(false, &info));
+    let found = gather(&host, &context(false, &info), None);
     assert!(found.containers.is_err() && found.images.is_err() && found.volumes.is_err() && found.swarm.is_err());
 }
 
@@ -179,7 +179,7 @@ fn layers_in_containerd_say_that_images_are_unknown() {
     let host =
         FakeHost::default().file("/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/1/fs/x", "");
     let info = Err(Unknown("down".into()));
-    let found = gather(&host, &context(false, &info));
+    let found = gather(&host, &context(false, &info), None);
     assert!(found.images.unwrap_err().0.contains("holds layers"));
     assert!(found.containers.is_ok());
 }
@@ -188,7 +188,7 @@ fn layers_in_containerd_say_that_images_are_unknown() {
 fn an_image_that_does_not_run_has_no_processes() {
     let host = FakeHost { offline: true, euid: 1000, ..FakeHost::default() };
     let info = Err(Unknown("offline".into()));
-    assert!(gather(&host, &context(true, &info)).processes.unwrap().contained.is_empty());
+    assert!(gather(&host, &context(true, &info), None).processes.unwrap().contained.is_empty());
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn processes_are_told_apart() {
     let host = host.file("/proc/80/net/tcp", &table).file("/proc/77/net/tcp", HEAD);
     let host = host.file("/proc/77/uid_map", "         1     200000          9\n         0     100000          1\n");
     let info = info("inactive");
-    let found = gather(&host, &context(true, &info)).processes.unwrap();
+    let found = gather(&host, &context(true, &info), None).processes.unwrap();
     let inside: Vec<_> =
         found.contained.iter().map(|p| (p.name.as_str(), p.ruid, p.euid, p.containers[0].as_str())).collect();
     assert_eq!(inside, [("redis", 0, 1000, WEB)]);
@@ -237,7 +237,7 @@ fn our_own_login_is_followed_to_its_peer() {
             ),
         );
     let info = info("inactive");
-    let login = gather(&host, &context(true, &info)).processes.unwrap().login;
+    let login = gather(&host, &context(true, &info), None).processes.unwrap().login;
     assert_eq!(login, Login { containers: vec![WEB.into()], peers: vec!["172.17.0.2".parse().unwrap()] });
 }
 

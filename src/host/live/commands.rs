@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::host::process;
 use crate::host::seam::{Answer, Command, Query};
+use crate::threads::joined;
 
 /// For children that answer at once on a host that is well. One that has much to do is not to be taken for silent: what
 /// was not answered once and is later reads as a host that moved on.
@@ -36,6 +37,52 @@ pub(super) fn ask(query: &Query) -> io::Result<Answer> {
         }
     }
     answer
+}
+
+/// Asks each of these, beside each other: of all units in one go, since each child costs more than its answer.
+pub(super) fn ask_all(queries: &[Query]) -> Vec<io::Result<Answer>> {
+    let units: Vec<&str> = queries.iter().filter_map(unit).collect();
+    std::thread::scope(|scope| {
+        let shown = scope.spawn(|| show_all(&units));
+        // one that was started before is joined later, so all of them run
+        let others = queries.iter().map(|query| unit(query).is_none().then(|| scope.spawn(|| ask(query))));
+        let others: Vec<_> = others.collect();
+        let mut shown = joined(shown).into_iter();
+        let mut next = || shown.next().unwrap_or_else(|| Err(io::Error::other("systemctl show: no answer")));
+        others.into_iter().map(|other| other.map_or_else(&mut next, joined)).collect()
+    })
+}
+
+/// The unit that a query is about.
+fn unit(query: &Query) -> Option<&str> {
+    match query {
+        Query::UnitShow(unit) => Some(unit),
+        _ => None,
+    }
+}
+
+/// Shows all of these units by one child. What it says that is not plainly one answer for each is asked for one by one.
+fn show_all(units: &[&str]) -> Vec<io::Result<Answer>> {
+    if units.len() > 1
+        && let Ok(all) = process::run("systemctl", &[&["show", "--no-pager", "--"], units].concat(), &[], SHORT)
+        && let Some(each) = apart(&all, units.len())
+    {
+        return each.into_iter().map(Ok).collect();
+    }
+    units.iter().map(|unit| ask(&Query::UnitShow((*unit).to_owned()))).collect()
+}
+
+/// What `systemctl show` says about `count` units, each for itself: an empty line is between two of them, and each has one
+/// `Id=`. `None`: it failed, complained, or has another form.
+fn apart(all: &Answer, count: usize) -> Option<Vec<Answer>> {
+    let blocks: Vec<&str> = all.stdout.split("\n\n").collect();
+    let one = |block: &&str| block.lines().filter(|line| line.starts_with("Id=")).count() == 1;
+    if !all.ok() || !all.stderr.is_empty() || blocks.len() != count || !blocks.iter().all(one) {
+        return None;
+    }
+    // as it would have been shown alone: with a newline at its end
+    let answer = |block: &str| Answer { stdout: format!("{}\n", block.trim_end_matches('\n')), ..Answer::default() };
+    Some(blocks.into_iter().map(answer).collect())
 }
 
 fn once(query: &Query) -> io::Result<Answer> {
@@ -189,6 +236,38 @@ fn refused(what: &str) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn units_shown_together_come_apart_or_are_asked_for_one_by_one() {
+        let all = |stdout: &str| Answer { stdout: stdout.into(), ..Answer::default() };
+        let both = all("Id=a.service\nDescription=A\n\nId=b.service\nLoadState=not-found\n");
+        let each = apart(&both, 2).unwrap();
+        assert_eq!(each, [all("Id=a.service\nDescription=A\n"), all("Id=b.service\nLoadState=not-found\n")]);
+        for odd in [
+            Answer { status: 1, ..both.clone() },
+            Answer { stderr: "Unit name b is not valid.".into(), ..both.clone() },
+            all("Id=a.service\nStatusText=one\n\ntwo\n"),
+            all("Id=a.service\n"),
+            all("Id=a.service\nX=\n\nId=b.service\n\nId=c.service\n"),
+        ] {
+            assert_eq!(apart(&odd, 2), None, "{odd:?}");
+        }
+    }
+
+    #[test]
+    fn answers_come_in_the_order_of_the_questions() {
+        let unit = |name: &str| Query::UnitShow(name.to_owned());
+        let queries = [unit("no-such-1.service"), Query::DockerVersion, unit("no-such-2.service"), Query::AuditVersion];
+        // which of these programs are here differs; that each question has its own answer does not
+        let told = |answer: io::Result<Answer>| {
+            let said = answer.map_err(|error| error.to_string())?;
+            let own = said.stdout.lines().find(|line| line.starts_with("Id=")).map(str::to_owned);
+            Ok::<_, String>((said.status, own.unwrap_or(said.stdout), said.stderr))
+        };
+        for (query, answer) in queries.iter().zip(ask_all(&queries)) {
+            assert_eq!(told(answer), told(ask(query)), "{query:?}");
+        }
+    }
 
     #[test]
     fn listed_rules_become_their_removal() {

@@ -1,11 +1,11 @@
 //! Files that nobody can change as they are, accepted or not: what has to be done first is said instead of a flag.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::Situation;
 use crate::catalog::Edit;
-use crate::facts::{Known, Unknown};
-use crate::host::{FileKind, Host, Stat, path};
+use crate::facts::Mount;
+use crate::host::{FileKind, Stat, path};
 
 /// Read-only trees that a package or image manager fills.
 const STORES: [&str; 4] = ["/nix/store", "/gnu/store", "/ostree", "/sysroot/ostree"];
@@ -21,11 +21,11 @@ pub(super) struct Fixed {
 /// What has to be done before any of the change's files can be changed; `None`: nothing.
 pub(in crate::plan) fn in_the_way(subject: &Situation) -> Option<String> {
     // What cannot be looked at is held by `foreign_owner`.
-    let mounts = mounts(subject.host).unwrap_or_default();
+    let mounts = subject.facts.mounts.as_deref().unwrap_or_default();
     subject.change.files.iter().find_map(|file| {
         let real = path::resolve_new(subject.host, file).ok()?;
         let stat = subject.host.stat(&real).ok();
-        fixed(subject, file, &real, stat.as_ref(), &mounts).map(|fixed| fixed.first)
+        fixed(subject, file, &real, stat.as_ref(), mounts).map(|fixed| fixed.first)
     })
 }
 
@@ -65,69 +65,4 @@ pub(super) fn fixed(s: &Situation, path: &Path, real: &Path, stat: Option<&Stat>
     let at = std::iter::once(real).chain(above).find(|at| held(at))?;
     let what = if at == real { String::new() } else { format!("{} is ", at.display()) };
     because(format!("{what}immutable, for root too"), format!("run `chattr -i -a {}` first", at.display()))
-}
-
-/// One line of mountinfo.
-#[derive(Clone, Debug)]
-pub(super) struct Mount {
-    pub(super) point: PathBuf,
-    pub(super) kind: String,
-    read_only: bool,
-    options: String,
-}
-
-impl Mount {
-    /// The one that a path lies in. The last of several on one point is the one that is seen, and the one that
-    /// `max_by_key` takes.
-    pub(super) fn of<'a>(all: &'a [Self], path: &Path) -> Option<&'a Self> {
-        all.iter().filter(|m| path.starts_with(&m.point)).max_by_key(|m| m.point.components().count())
-    }
-
-    /// Whether what is written there is gone at the next boot.
-    pub(super) fn vanishes(&self, all: &[Mount], outermost: bool) -> bool {
-        match self.kind.as_str() {
-            "tmpfs" | "ramfs" => true,
-            // An overlay is as lasting as its upper directory, whose path is that of whoever mounted it: in a
-            // container it is one of the host, and says nothing.
-            "overlay" => {
-                let upper = self.options.split(',').find_map(|option| option.strip_prefix("upperdir="));
-                let below = upper.and_then(|upper| Self::of(all, Path::new(upper)));
-                outermost && below.is_some_and(|mount| ["tmpfs", "ramfs"].contains(&mount.kind.as_str()))
-                    || self.point.starts_with("/etc")
-            }
-            _ => false,
-        }
-    }
-}
-
-/// What is mounted, in order.
-pub(super) fn mounts(host: &dyn Host) -> Known<Vec<Mount>> {
-    if host.offline() {
-        // An image that does not run has nothing mounted in it.
-        return Ok(Vec::new());
-    }
-    let path = "/proc/self/mountinfo";
-    let bytes = host.read(Path::new(path)).map_err(|error| Unknown(format!("{path}: {error}")))?;
-    Ok(String::from_utf8_lossy(&bytes).lines().filter_map(mount).collect())
-}
-
-fn mount(line: &str) -> Option<Mount> {
-    let (before, after) = line.split_once(" - ")?;
-    let before: Vec<&str> = before.split(' ').collect();
-    let mut after = after.split(' ');
-    let (kind, _source, options) = (after.next()?, after.next()?, after.next().unwrap_or_default());
-    let read_only = |options: &str| options.split(',').any(|option| option == "ro");
-    Some(Mount {
-        // The kernel writes space, tab, newline and backslash in octal.
-        point: before
-            .get(4)?
-            .replace("\\040", " ")
-            .replace("\\011", "\t")
-            .replace("\\012", "\n")
-            .replace("\\134", "\\")
-            .into(),
-        kind: kind.to_owned(),
-        read_only: read_only(before.get(5)?) || read_only(options),
-        options: options.to_owned(),
-    })
 }

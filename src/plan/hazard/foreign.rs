@@ -3,10 +3,10 @@
 use std::io;
 use std::path::Path;
 
-use super::fixed::{LARGEST_TEXT, Mount, fixed, mounts};
+use super::fixed::{LARGEST_TEXT, fixed};
 use super::{Evidence, Situation};
 use crate::catalog::Edit;
-use crate::facts::Install;
+use crate::facts::{Install, Mount};
 use crate::host::{FileKind, Host, Stat, path};
 
 /// `ID` of systems whose configuration comes from elsewhere: a written file is put back, or vanishes at an update.
@@ -45,7 +45,7 @@ pub(super) fn foreign_owner(subject: &Situation, evidence: &mut Evidence) {
     }
     whole_host(subject, evidence);
     generated_rules(subject, evidence);
-    let mounts = evidence.take(mounts(subject.host)).unwrap_or_default();
+    let mounts = evidence.known(&subject.facts.mounts).map(|mounts| &**mounts).unwrap_or_default();
     for path in &subject.change.files {
         if subject.change.own_history.contains(path) {
             evidence.name(format!("{}: our last change was put back", path.display()));
@@ -55,7 +55,7 @@ pub(super) fn foreign_owner(subject: &Situation, evidence: &mut Evidence) {
         }
         // Links in its directories too: on some systems `/etc/static` is one.
         match path::resolve_new(subject.host, path) {
-            Ok(real) => file(subject, path, &real, &mounts, evidence),
+            Ok(real) => file(subject, path, &real, mounts, evidence),
             Err(error) => evidence.blind(error.to_string()),
         }
     }

@@ -61,6 +61,12 @@ impl Case {
         detect(hazard, &self.situation())
     }
 
+    /// Changes the host, and looks at what is mounted on it.
+    fn hosted(&mut self, build: impl FnOnce(FakeHost) -> FakeHost) {
+        self.host = build(std::mem::take(&mut self.host));
+        self.facts.mounts = testing::mounts(&self.host);
+    }
+
     fn situation(&self) -> Situation<'_> {
         Situation { host: &self.host, facts: &self.facts, workload: &self.workload, change: &self.change }
     }

@@ -10,20 +10,20 @@ const ROOT: &str = "22 1 8:1 / / rw,relatime - ext4 /dev/vda1 rw\n25 22 0:22 / /
 fn writes(path: &str) -> Case {
     let mut case = Case::new();
     case.change.files = vec![path.into()];
-    case.host = case.host.file("/proc/self/mountinfo", ROOT);
+    case.hosted(|host| host.file("/proc/self/mountinfo", ROOT));
     case
 }
 
 fn on(path: &str, build: impl FnOnce(FakeHost) -> FakeHost) -> Detection {
     let mut case = writes(path);
-    case.host = build(case.host);
+    case.hosted(build);
     case.detect(Hazard::ForeignOwner)
 }
 
 /// What is said when the change writes this file, and what has to be done first.
 fn blocked(path: &str, build: impl FnOnce(FakeHost) -> FakeHost) -> (String, Option<String>) {
     let mut case = writes(path);
-    case.host = build(case.host);
+    case.hosted(build);
     let Detection::Found(names) = case.detect(Hazard::ForeignOwner) else { panic!("nothing found") };
     (names.join(", "), in_the_way(&case.situation()))
 }
@@ -135,7 +135,7 @@ fn hard_links_matter_where_a_file_is_replaced() {
     assert_eq!(case.detect(Hazard::ForeignOwner), Detection::Absent);
     // Nor does a mount; but it is a file of someone else's then.
     let mount = format!("{ROOT}40 22 8:1 /srv/x {JSON} rw - ext4 /dev/vda1 rw\n");
-    case.host = case.host.file("/proc/self/mountinfo", &mount);
+    case.hosted(|host| host.file("/proc/self/mountinfo", &mount));
     let kept = "/etc/docker/daemon.json: a bind mount of a file that is kept elsewhere";
     assert_eq!((case.detect(Hazard::ForeignOwner), in_the_way(&case.situation())), (found(&[kept]), None));
     // What is immutable keeps its mode as well.
