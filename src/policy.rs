@@ -2,6 +2,7 @@
 
 mod compose;
 mod containers;
+mod registries;
 mod swarm;
 mod waivers;
 
@@ -18,6 +19,7 @@ use crate::host::{Host, local, path};
 
 pub use compose::{ComposeServices, ComposeValues};
 pub use containers::{CPU_PERIOD, ContainerValues, Containers};
+pub use registries::{Registries, Registry, registry_of};
 pub use swarm::SwarmValues;
 pub use waivers::{WAIVERS, Waiver, Waivers, parse_date, waived};
 
@@ -34,6 +36,8 @@ pub struct Policy {
     pub benchmark: Option<Benchmark>,
     /// Names that may be in the group docker.
     pub trusted_docker_users: Vec<String>,
+    /// Registries that images may come from; none: nothing is said about that.
+    pub registries: Registries,
     /// Values for settings that have no right one for everybody.
     pub values: Values,
     /// Fails that somebody took on.

@@ -21,6 +21,11 @@ pub use expect::show as show_value;
 pub use finding::{Applicability, Disruption, Finding, HazardFound, PendingOn, Verdict};
 pub use waiver::{Stale, Trouble, stale};
 
+/// Whether Docker gives every container this capability and nothing speaks against it.
+pub fn is_usual_capability(name: &str) -> bool {
+    probe::is_usual_capability(name)
+}
+
 /// Whether all that is known of a finding is that a person has to look, and at what.
 pub fn is_attested(finding: &Finding) -> bool {
     finding.verdict == Verdict::Manual && finding.actual == probe::A_PERSON_LOOKS

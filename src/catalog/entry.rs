@@ -223,6 +223,9 @@ pub enum Check {
         /// It is about images: those that containers use are named, and without an image it does not apply.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         images: bool,
+        /// Besides, those of them are found that come from a registry that the site does not list.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        registries: bool,
     },
     /// Something that holds for each container.
     Container(ContainerRule),

@@ -45,13 +45,21 @@ pub fn decision(entry: &Entry) -> String {
                 "`/etc/environment` sets {name} to `{value}`. It is read at a login, so the sessions that are open say nothing."
             )
         }
-        Check::Attest { look_at, images: false } => {
+        Check::Attest { look_at, images: false, .. } => {
             format!("By a person, who looks at {look_at}. The verdict is always `manual`.")
         }
-        Check::Attest { look_at, images: true } => format!(
-            "By a person, who looks at {look_at}. The verdict is `manual` and names the images that containers use. \
-             Where there is no image the check does not apply."
-        ),
+        Check::Attest { look_at, images: true, registries } => {
+            let listed = if *registries {
+                " Where the site lists its registries (`[[registries]]` in its config), an image in use that was pulled \
+                 from elsewhere fails."
+            } else {
+                ""
+            };
+            format!(
+                "By a person, who looks at {look_at}. The verdict is `manual` and names the images that containers \
+                 use. Where there is no image the check does not apply.{listed}"
+            )
+        }
         Check::Container(rule) => format!("Each container {}. {}", holds(rule), stopped(rule)),
         Check::Image(rule) => format!(
             "{} Images that have a name or that a container uses are judged, each for itself; others are leftovers of \

@@ -6,7 +6,7 @@ use crate::cli::{Global, Plan as Args, PlanFormat};
 use crate::error::Result;
 use crate::host::Recorder;
 use crate::plan::{Choice, FileChange};
-use crate::report::{json, plan_exit};
+use crate::report::{json, plan_exit, plan_text};
 use crate::ui::Ui;
 
 /// Plans and prints.
@@ -20,8 +20,9 @@ pub(super) fn run(args: &Args, global: &Global, ui: &mut Ui) -> Result<u8> {
     }
     let accept = session.accepted(&args.limits.accept, ui)?;
     let past = super::change::past(&*host);
-    let planned =
-        session.plan(Choice { only: None, accept, recreate: args.limits.recreate }, args.limits.no_restart, &past)?;
+    let choice = Choice { only: None, accept, recreate: args.limits.recreate };
+    let planned = session.plan(choice.clone(), args.limits.no_restart, &past)?;
+    let advised = session.advise(choice, &past, &planned.findings);
     let exit = plan_exit(&planned.plan);
     if let Some(path) = &args.out {
         let text = serde_json::to_string_pretty(&planned.plan).map_err(super::not_json)?;
@@ -30,10 +31,14 @@ pub(super) fn run(args: &Args, global: &Global, ui: &mut Ui) -> Result<u8> {
         ui.status(&super::on_same_host(&told, global));
     }
     match args.format {
-        PlanFormat::Diff => ui.diff(&document(&planned.plan, &session))?,
+        PlanFormat::Diff => {
+            let number = |slug: &str| session.number(slug);
+            ui.diff(&(document(&planned.plan, &session) + &plan_text::advised(&advised, &number)))?;
+        }
         PlanFormat::Json => {
             let render = |change: &FileChange| rendered(change, &session);
-            let text = json::plan(&session.envelope(exit), &planned.plan, &render).map_err(super::not_json)?;
+            let text =
+                json::plan(&session.envelope(exit), &planned.plan, &advised, &render).map_err(super::not_json)?;
             ui.document(&text)?;
         }
     }

@@ -10,7 +10,7 @@ use crate::cli::Global;
 use crate::error::{Failure, Kind, Result};
 use crate::facts::{self, Account, Facts, Install, Other};
 use crate::host::{Host, LiveHost, RecordedHost, Recording, local};
-use crate::plan::{Accept, Choice, Inputs, Planned, plan};
+use crate::plan::{Accept, Advised, Choice, Inputs, Planned, advise, plan};
 use crate::policy::Policy;
 use crate::report::{Envelope, HostLine};
 use crate::time;
@@ -117,9 +117,8 @@ impl<'a> Session<'a> {
         Ok(Self { host, policy, benchmark, profile, entries: selected.entries, facts, recorded })
     }
 
-    /// Computes the plan.
-    pub(super) fn plan(&self, choice: Choice, no_restart: bool, past: &Past) -> Result<Planned> {
-        let planned = plan(&Inputs {
+    fn inputs<'b>(&'b self, choice: Choice, no_restart: bool, past: &'b Past) -> Inputs<'b> {
+        Inputs {
             host: self.host,
             entries: &self.entries,
             policy: &self.policy,
@@ -128,7 +127,17 @@ impl<'a> Session<'a> {
             no_restart,
             put_back: &past.put_back,
             written: &past.written,
-        });
+        }
+    }
+
+    /// How containers would be made anew that nothing but a command line makes.
+    pub(super) fn advise(&self, choice: Choice, past: &Past, findings: &[Finding]) -> Vec<Advised> {
+        advise(&self.inputs(choice, false, past), findings)
+    }
+
+    /// Computes the plan.
+    pub(super) fn plan(&self, choice: Choice, no_restart: bool, past: &Past) -> Result<Planned> {
+        let planned = plan(&self.inputs(choice, no_restart, past));
         self.some(&planned.findings)?;
         Ok(planned)
     }

@@ -7,6 +7,7 @@ mod data_root;
 mod engine;
 mod layer;
 mod processes;
+mod recipe;
 pub mod sockets;
 mod usage;
 
@@ -25,6 +26,7 @@ pub(super) use container::{labels, text, texts};
 pub(super) use engine::known;
 pub use layer::written;
 pub use processes::{Login, Process, Processes, Proxy, Work, own_container};
+pub use recipe::{Recipe, recipe};
 pub use usage::{Most, Usage, usage};
 
 use super::model::{Known, Unit, Unknown};

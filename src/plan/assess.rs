@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::build::{Choice, Gathered, Inputs};
 use super::change::{Fingerprint, Plan};
 use super::compose::{self, Writing};
+use super::edits;
 use super::hazard::{self, Change, Situation};
 use super::live::LiveSetting;
 use super::proposal::{Obstacle, Proposal, proposals};
@@ -91,7 +92,7 @@ pub(super) fn assess(inputs: &Inputs<'_>, facts: &Facts, entry: &Entry, gathered
     let (containers, composed) = containers(inputs, entry);
     let mut change = Change {
         check: entry.id.clone(),
-        edits: entry.remediation.edits.clone(),
+        edits: entry.remediation.edits.iter().map(|edit| kept(inputs, facts, edit)).collect(),
         files: files(facts, entry).into_iter().chain(compose::targets(&composed)).collect(),
         // A pending change is judged by what it will hurt when it takes effect, so --no-restart silences nothing.
         restart: disruption >= Disruption::RestartDaemon,
@@ -113,6 +114,17 @@ pub(super) fn assess(inputs: &Inputs<'_>, facts: &Facts, entry: &Entry, gathered
         .or_else(|| hazard::in_the_way(&situation));
     let compose = inputs.facts.workload.compose.is_some();
     Fix { disruption, hazards, obstacle, containers: change.containers, composed: change.composed, compose }
+}
+
+/// An edit as this site makes it.
+fn kept(inputs: &Inputs<'_>, facts: &Facts, edit: &Edit) -> Edit {
+    match edit {
+        Edit::DaemonSetting { key, value: Some(value) } => {
+            let value = edits::kept(inputs.policy, facts, key, value);
+            Edit::DaemonSetting { key: key.clone(), value: Some(value) }
+        }
+        edit => edit.clone(),
+    }
 }
 
 /// What the containers get that fail the check now, or the swarm.

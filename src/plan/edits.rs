@@ -39,7 +39,8 @@ pub(super) fn apply(context: &Context<'_>, draft: &mut Draft, entry: &Entry, fin
     for edit in &entry.remediation.edits {
         match edit {
             Edit::DaemonSetting { key, value } => {
-                let value = value.clone().or_else(|| context.policy.value(key));
+                let value = value.as_ref().map(|value| kept(context.policy, context.facts, key, value));
+                let value = value.or_else(|| context.policy.value(key));
                 if let Some(value) = value {
                     set(context, draft, &entry.id, key, Some(&value))?;
                 }
@@ -77,6 +78,11 @@ pub(super) fn apply(context: &Context<'_>, draft: &mut Draft, entry: &Entry, fin
         }
     }
     Ok(effects)
+}
+
+/// The catalogue's value, with what the site keeps of the setting as it is.
+pub(super) fn kept(policy: &Policy, facts: &Facts, key: &str, value: &Value) -> Value {
+    policy.registries.kept(key, value, &facts.daemon.setting(key).next.unwrap_or_default())
 }
 
 /// Gives a daemon setting a value (`None`: takes it away) where it is set now.

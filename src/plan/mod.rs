@@ -1,5 +1,6 @@
 //! Findings to one ordered plan. Pure, but for hazards, which look at the host read-only.
 
+mod advise;
 mod assess;
 mod build;
 mod change;
@@ -17,6 +18,7 @@ mod saved;
 mod steps;
 mod swarm;
 
+pub use advise::{Advised, Choice as ToChoose, advise};
 pub use assess::{evidence, fingerprint};
 pub use build::{Accept, Choice, Inputs, Planned, plan};
 pub use change::{Act, FileChange, FileState, Fingerprint, Held, PLAN_SCHEMA, Part, Plan, Step, Target, Undo};

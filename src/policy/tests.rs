@@ -65,6 +65,56 @@ fn networks_and_what_the_swarm_gets_are_read() {
 }
 
 #[test]
+fn a_registry_is_named_as_images_name_it() {
+    let policy = parse(
+        "[[registries]]\nhost = \"docker.io\"\n[[registries]]\nhost = \"localhost:5000\"\ninsecure = \"this host\"\n",
+    )
+    .unwrap();
+    let registries = &policy.registries;
+    assert_eq!(registries.hosts(), ["docker.io", "localhost:5000"]);
+    assert!(registries.hold("redis@sha256:00") && registries.hold("localhost:5000/app:1"));
+    assert!(!registries.hold("localhost/app") && !registries.hold("docker.io.example/redis"));
+    assert_eq!((registries.accepted("localhost:5000"), registries.accepted("docker.io")), (Some("this host"), None));
+    let now = json!(["localhost:5000", "docker.io"]);
+    assert_eq!(registries.kept("insecure-registries", &json!([]), &now), json!(["localhost:5000"]));
+    assert_eq!(registries.kept("registry-mirrors", &json!([]), &now), json!([]));
+    for wrong in [
+        "host = \"https://r.example\"",
+        "host = \"r.example/team\"",
+        "host = \"\"",
+        "host = \"library\"",
+        "host = \"R.example\"",
+        "host = \"index.docker.io\"",
+        "host = \"10.0.0.0/8\"",
+    ] {
+        let failure = parse(&format!("[[registries]]\n{wrong}\n")).unwrap_err();
+        assert!(failure.message.starts_with("/etc/seaworthy/config.toml:2: "), "{wrong}: {failure}");
+        assert!(failure.message.contains("as images name it"), "{wrong}: {failure}");
+    }
+    let unsaid = parse("[[registries]]\nhost = \"r.example\"\ninsecure = \" \"\n").unwrap_err();
+    assert!(unsaid.message.contains(":3: `insecure` is the reason"), "{unsaid}");
+    let unknown = parse("[[registries]]\nhost = \"r.example\"\ninsecur = \"x\"\n").unwrap_err();
+    assert_eq!(unknown.hint.as_deref(), Some("write `insecure`"));
+}
+
+#[test]
+fn the_registry_is_in_the_name() {
+    for (name, registry) in [
+        ("redis", "docker.io"),
+        ("redis:7", "docker.io"),
+        ("team/app@sha256:00", "docker.io"),
+        ("docker.io/library/redis", "docker.io"),
+        ("index.docker.io/library/redis", "docker.io"),
+        ("localhost/app", "localhost"),
+        ("localhost:5000/app:1", "localhost:5000"),
+        ("registry.example/team/app", "registry.example"),
+        ("[::1]:5000/app", "[::1]:5000"),
+    ] {
+        assert_eq!(registry_of(name), registry, "{name}");
+    }
+}
+
+#[test]
 fn limits_that_nothing_could_keep_are_named() {
     for wrong in [
         "memory = \"5m\"",

@@ -10,7 +10,7 @@ use super::plan_text::Render;
 use super::text::word;
 use crate::audit::Disruption;
 use crate::error::Failure;
-use crate::plan::{Act, Held, Plan, Step};
+use crate::plan::{Act, Advised, Held, Plan, Step};
 
 /// How much of a document is written at a time, in bytes.
 const AT_A_TIME: usize = 64 << 10;
@@ -46,8 +46,8 @@ pub fn history(envelope: &Envelope, runs: &[HistoryRun]) -> serde_json::Result<S
     document(&History { envelope, runs })
 }
 
-/// The plan: its changes in order with their diffs, and what is held.
-pub fn plan(envelope: &Envelope, plan: &Plan, render: Render<'_>) -> serde_json::Result<String> {
+/// The plan: its changes in order with their diffs, what is held, and the containers that a person would make anew.
+pub fn plan(envelope: &Envelope, plan: &Plan, advised: &[Advised], render: Render<'_>) -> serde_json::Result<String> {
     #[derive(Serialize)]
     struct Document<'a> {
         #[serde(flatten)]
@@ -58,6 +58,7 @@ pub fn plan(envelope: &Envelope, plan: &Plan, render: Render<'_>) -> serde_json:
         disruption: Disruption,
         stopped_containers: Vec<&'a str>,
         notes: &'a [String],
+        advised: &'a [Advised],
     }
     document(&Document {
         envelope,
@@ -67,6 +68,7 @@ pub fn plan(envelope: &Envelope, plan: &Plan, render: Render<'_>) -> serde_json:
         disruption: plan.disruption,
         stopped_containers: plan.stopped_containers.iter().map(|(name, _)| name.as_str()).collect(),
         notes: &plan.notes,
+        advised,
     })
 }
 
@@ -161,7 +163,7 @@ mod tests {
     #[test]
     fn the_plan_has_changes_in_order_and_what_is_held() {
         let render = |_: &crate::plan::FileChange| Diff { text: "--- /dev/null\n".into(), patchable: true };
-        let (value, keys) = keys(&plan(&envelope(), &samples::plan(), &render).unwrap());
+        let (value, keys) = keys(&plan(&envelope(), &samples::plan(), &[], &render).unwrap());
         assert_eq!(keys[..5], HEAD);
         let kinds: Vec<_> = value["changes"].as_array().unwrap().iter().map(|c| c["kind"].as_str().unwrap()).collect();
         assert_eq!(kinds, ["run", "file", "live-restore-first", "load-audit-rules", "restart-docker"]);

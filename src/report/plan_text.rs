@@ -3,7 +3,7 @@
 use super::hazards::of_held;
 use super::model::plural;
 use crate::host::Command;
-use crate::plan::{Act, FileChange, Plan, Step};
+use crate::plan::{Act, Advised, FileChange, Plan, Step, ToChoose as Choice};
 use crate::text::clean;
 
 /// Where the list of a file's checks breaks; narrower than the diff's own lines needs no scrolling.
@@ -44,6 +44,39 @@ pub fn document(plan: &Plan, number: &dyn Fn(&str) -> Option<String>, render: Re
     out
 }
 
+/// Containers that a person would make anew, one command line each: comments, like all that nothing does.
+pub fn advised(all: &[Advised], number: &dyn Fn(&str) -> Option<String>) -> String {
+    let mut out = String::new();
+    let named = |checks: &[String]| {
+        let all = checks.iter().map(|check| number(check).map_or_else(|| check.clone(), |n| format!("{check} {n}")));
+        all.collect::<Vec<_>>().join(", ")
+    };
+    for one in all {
+        let name = one.subject.replacen(':', " ", 1);
+        if one.command.is_some() {
+            wrapped(&mut out, &format!("by hand: {name} made anew passes {}", named(&one.checks)));
+        } else {
+            wrapped(&mut out, &format!("by hand: {name} has to be made anew for {}", named(&one.left)));
+        }
+        if one.command.is_some() && !one.left.is_empty() {
+            wrapped(&mut out, &format!("still open then: {}", named(&one.left)));
+        }
+        for line in &one.before {
+            note(&mut out, "first", line);
+        }
+        if let Some(line) = &one.command {
+            note(&mut out, "then", line);
+        }
+        for Choice { name, what } in &one.choices {
+            note(&mut out, "fill in", &format!("{name}: {what}"));
+        }
+        for text in &one.notes {
+            note(&mut out, "note", text);
+        }
+    }
+    out
+}
+
 /// One step: for whom it is, and the diff or the action.
 pub fn step_text(step: &Step, number: &dyn Fn(&str) -> Option<String>, render: Render<'_>) -> String {
     let named = |check: &String| number(check).map_or_else(|| check.clone(), |number| format!("{check} {number}"));
@@ -51,13 +84,7 @@ pub fn step_text(step: &Step, number: &dyn Fn(&str) -> Option<String>, render: R
     let mut out = String::new();
     match &step.act {
         Act::File(change) => {
-            // A slug is one word: textwrap would break it at its hyphens.
-            let options = textwrap::Options::new(WIDTH)
-                .word_splitter(textwrap::WordSplitter::NoHyphenation)
-                .subsequent_indent("  ");
-            for line in textwrap::wrap(&clean(&checks()), options) {
-                comment(&mut out, &line);
-            }
+            wrapped(&mut out, &checks());
             let diff = render(change);
             if !diff.patchable {
                 comment(&mut out, "not patchable: secrets are masked");
@@ -112,6 +139,16 @@ fn command(act: &Act) -> Option<String> {
         Act::DaemonReload => Some(Command::DaemonReload.to_string()),
         Act::RestartDocker => Some("systemctl restart docker.service".into()),
         Act::Recreate(recreation) => Some(recreation.command()),
+    }
+}
+
+/// A comment of as many lines as it needs.
+fn wrapped(out: &mut String, text: &str) {
+    // A slug is one word: textwrap would break it at its hyphens.
+    let options =
+        textwrap::Options::new(WIDTH).word_splitter(textwrap::WordSplitter::NoHyphenation).subsequent_indent("  ");
+    for line in textwrap::wrap(&clean(text), options) {
+        comment(out, &line);
     }
 }
 

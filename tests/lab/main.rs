@@ -5,6 +5,7 @@
 
 mod boots;
 mod hosts;
+mod hosts_advised;
 mod hosts_compose;
 mod hosts_config;
 mod hosts_containers;

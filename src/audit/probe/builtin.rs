@@ -17,7 +17,7 @@ pub(super) fn run(which: Builtin, entry: &Entry, facts: &Facts, policy: &Policy)
         Builtin::DockerGroup => docker_group(facts, policy),
         Builtin::EngineVersion => engine_version(facts, entry.releases.as_ref()),
         Builtin::Rootless => rootless(facts),
-        Builtin::InsecureRegistries => registries::insecure(facts),
+        Builtin::InsecureRegistries => registries::insecure(facts, policy),
         Builtin::StorageAufs => storage_driver(facts, "aufs"),
         Builtin::StorageDevicemapper => storage_driver(facts, "devicemapper"),
         Builtin::TlsListener => tls_listener::run(facts),

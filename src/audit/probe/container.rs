@@ -13,6 +13,8 @@ mod user;
 #[cfg(test)]
 mod tests;
 
+pub(in crate::audit) use capabilities::is_usual;
+
 use crate::audit::finding::{PendingOn, Verdict};
 use crate::catalog::ContainerRule as Rule;
 use crate::facts::workload::Process;

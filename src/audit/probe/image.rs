@@ -6,6 +6,7 @@ use crate::audit::finding::Verdict;
 use crate::catalog::ImageRule;
 use crate::facts::images::{Instruction, Step};
 use crate::facts::{Facts, Health, Image, Known};
+use crate::policy::{CONFIG, Policy, registry_of};
 use crate::{secret, text};
 
 use super::Outcome;
@@ -44,6 +45,26 @@ pub(super) fn attest(look_at: &str, facts: &Facts) -> Outcome {
         names => outcome.actual(format!("in use: {}", listed(names))),
     }
     .source("API /images/json and /containers")
+}
+
+/// As [`attest`]. Where the site lists its registries, an image in use that was pulled from elsewhere is a finding; one
+/// without a digest was built or loaded here.
+pub(super) fn origin(look_at: &str, facts: &Facts, policy: &Policy) -> Outcome {
+    let outcome = attest(look_at, facts);
+    let hosts = policy.registries.hosts();
+    let (Ok(images), false) = (&facts.images, hosts.is_empty()) else { return outcome };
+    let used = used(facts);
+    let pulled = images.iter().filter(|image| used.contains(image.id.as_str()) && !image.digests.is_empty());
+    let elsewhere = pulled.filter(|image| !image.digests.iter().any(|digest| policy.registries.hold(digest)));
+    let told: Vec<String> = elsewhere
+        .map(|image| format!("{} from {}", image.name(), image.digests.first().map_or("?", |name| registry_of(name))))
+        .collect();
+    if told.is_empty() {
+        return outcome;
+    }
+    let names: Vec<&str> = told.iter().map(String::as_str).collect();
+    let outcome = outcome.expected(format!("images from {} alone", hosts.join(", ")));
+    outcome.fails(listed(&names)).source(format!("API /images/json and [[registries]] in {CONFIG}"))
 }
 
 /// The images, or what there is to say instead.

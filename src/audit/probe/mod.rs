@@ -13,6 +13,8 @@ mod registries;
 mod swarm;
 mod tls_listener;
 
+pub(in crate::audit) use container::is_usual as is_usual_capability;
+
 use crate::catalog::{Builtin, Check, Entry, Severity};
 use crate::facts::{Container, Facts, Unknown};
 use crate::policy::Policy;
@@ -149,10 +151,11 @@ pub(super) fn run(entry: &Entry, facts: &Facts, policy: &Policy) -> Vec<Outcome>
             file_access::run(facts, object, &wanted)
         }
         Check::Environment { name, value } => vec![environment::run(facts, name, value)],
-        Check::Attest { look_at, images: false } => {
+        Check::Attest { look_at, images: false, .. } => {
             vec![Outcome::new("host:this", Verdict::Manual).expected(look_at.clone()).actual(A_PERSON_LOOKS)]
         }
-        Check::Attest { look_at, images: true } => vec![image::attest(look_at, facts)],
+        Check::Attest { look_at, images: true, registries: false } => vec![image::attest(look_at, facts)],
+        Check::Attest { look_at, images: true, registries: true } => vec![image::origin(look_at, facts, policy)],
         Check::Container(rule) => container::run(rule, facts),
         Check::Image(rule) => image::run(*rule, facts),
         Check::Swarm(rule) => swarm::run(*rule, facts, policy),

@@ -10,6 +10,7 @@ use crate::facts::Known;
 use crate::facts::workload::{Container, Proxy};
 use crate::plan::LiveChange;
 use crate::plan::proposal::Proposal;
+use crate::policy::registry_of;
 
 /// Looks at the settings that the change touches.
 pub(super) fn cuts_traffic(subject: &Situation, evidence: &mut Evidence) {
@@ -164,8 +165,7 @@ fn registries(subject: &Situation, remaining: &[String], evidence: &mut Evidence
         evidence.known(&subject.workload.images).into_iter().flatten().map(String::as_str).collect();
     images.extend(evidence.known(&subject.workload.containers).into_iter().flatten().map(|c| c.image.as_str()));
     for image in images {
-        let Some(registry) = registry(image) else { continue };
-        if let Some(entry) = trusted.iter().find(|entry| covers(entry, registry)) {
+        if let Some(entry) = trusted.iter().find(|entry| covers(entry, registry_of(image))) {
             evidence.name(format!("image {image} comes from {entry}"));
         }
     }
@@ -183,12 +183,6 @@ fn in_force(info: &Known<Value>) -> Vec<String> {
         .filter(|network| !["127.0.0.0/8", "::1/128"].contains(&network.as_str()))
         .chain(named)
         .collect()
-}
-
-/// The registry in an image's name: its first part, when it looks like a host.
-fn registry(image: &str) -> Option<&str> {
-    let (first, _) = image.split_once('/')?;
-    (first.contains(['.', ':']) || first == "localhost").then_some(first)
 }
 
 /// Whether an entry of `insecure-registries`, a host or a network, covers a registry.

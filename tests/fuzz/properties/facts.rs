@@ -297,7 +297,7 @@ fn reports(host: &dyn Host, facts: &Facts, planned: &Planned) {
         let rendered = diff::render(change, &|uid, gid| facts.names.owner(uid, gid));
         plan_text::Diff { text: rendered.text, patchable: rendered.patchable }
     };
-    let document = json::plan(&envelope, &planned.plan, &render).expect("JSON");
+    let document = json::plan(&envelope, &planned.plan, &[], &render).expect("JSON");
     assert!(serde_json::from_str::<Value>(&document).is_ok());
     for line in plan_text::document(&planned.plan, &|_| None, &render).lines() {
         let known = ["#", "--- ", "+++ ", "@@ ", " ", "+", "-", "\\ ", "diff --git ", "new file", "deleted file"];

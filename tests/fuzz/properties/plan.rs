@@ -29,7 +29,7 @@ pub fn check(data: &[u8]) {
         let rendered = diff::render(change, &|uid, gid| format!("{uid}:{gid}"));
         plan_text::Diff { text: rendered.text, patchable: rendered.patchable }
     };
-    let document = json::plan(&Envelope::new(0, None, 2), &plan, &render).expect("JSON");
+    let document = json::plan(&Envelope::new(0, None, 2), &plan, &[], &render).expect("JSON");
     assert!(serde_json::from_str::<serde_json::Value>(&document).is_ok());
     plan_text::document(&plan, &|_| None, &render);
     if let Ok(again) = vetted_there(&plan) {

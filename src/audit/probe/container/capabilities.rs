@@ -138,6 +138,12 @@ fn configured(container: &Container) -> u64 {
     }
 }
 
+/// Whether Docker gives a container this capability by itself and nothing speaks against it: not `NET_RAW`. Upper case,
+/// without `CAP_`.
+pub(in crate::audit) fn is_usual(name: &str) -> bool {
+    NAMES.iter().position(|known| *known == name).is_some_and(|bit| (DEFAULT & !NET_RAW) >> bit & 1 == 1)
+}
+
 fn names(bits: u64) -> Vec<String> {
     let name = |bit: usize| NAMES.get(bit).map_or_else(|| format!("capability {bit}"), |name| (*name).to_owned());
     (0..64).filter(|bit| bits >> bit & 1 == 1).map(name).collect()
