@@ -203,7 +203,8 @@ mod tests {
                 "reboot_required",
                 "not_reverted",
                 "diff",
-                "containers"
+                "containers",
+                "recreated"
             ]
         );
         let parts: Vec<_> = value["diff"][0].as_object().unwrap().keys().collect();

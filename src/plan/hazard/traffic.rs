@@ -80,7 +80,10 @@ fn between_containers(subject: &Situation, evidence: &mut Evidence) {
 fn leaves_bridge(subject: &Situation, evidence: &mut Evidence) {
     let workload = subject.workload;
     let moves: Vec<&LiveChange> = subject.change.containers.iter().filter_map(Proposal::moves).collect();
-    let Some(all) = evidence.known(&workload.containers).filter(|_| !moves.is_empty()) else { return };
+    if moves.is_empty() {
+        return;
+    }
+    let Some(all) = evidence.known(&workload.containers) else { return };
     // Two that go to the same network find each other there, by name.
     let together =
         |one: &Container, with: &LiveChange| moves.iter().any(|other| other.id == one.id && other.after == with.after);
