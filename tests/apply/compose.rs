@@ -16,9 +16,9 @@ fn told(failure: &Failure) -> String {
 /// A plan that is refused or fails before anything is changed.
 fn unchanged(mut host: FakeHost, kind: Kind, words: &str) {
     let (files, composed) = (host.state(), host.composed());
-    let failure = run(&mut host, &shop_plan()).unwrap_err();
+    let failure = run(&mut host, &shop_plan()).expect_err("an error");
     assert!(failure.kind == kind && told(&failure).contains(words), "{failure:?}");
-    assert!(failure.host.unwrap().starts_with("unchanged"));
+    assert!(failure.host.is_some_and(|host| host.starts_with("unchanged")));
     assert!(host.state() == files && host.composed() == composed);
 }
 

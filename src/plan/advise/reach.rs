@@ -138,7 +138,9 @@ pub(super) fn network(line: &mut Line, recipe: &Recipe, container: &Container, c
             line.notes.push(format!("its place in network {name} has options of a driver, which are left out"));
         }
         if first {
-            options.into_iter().for_each(|(option, value)| line.option(option, value));
+            for (option, value) in options {
+                line.option(option, value);
+            }
         } else if !["host", "none"].contains(&mode.as_str()) {
             let mut words = vec!["docker".to_owned(), "network".into(), "connect".into()];
             for (option, value) in options {
