@@ -64,7 +64,7 @@ fn made_anew_and_taken_back(suite: &str) {
     );
 
     // The way back stops them as well: that has to be wished for.
-    let run = runs(&host).pop().unwrap();
+    let run = runs(&host).pop().expect("a run");
     let refused = seaworthy(&host, &format!("rollback {run} --yes"), 3);
     says(&refused.stderr, &["is stopped for a moment and made anew", "--force"]);
     let undone = seaworthy(&host, &format!("rollback {run} --yes --force"), 0);
