@@ -1,20 +1,25 @@
 //! What is written into the compose files that failing containers come from: the site's values, else proposals, and only
 //! what closes the finding once the container is made anew.
 
+mod anew;
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 use super::draft::Draft;
 use super::proposal::{Basis, Obstacle, Proposal};
-use super::recreation::Recreation;
-use crate::audit::{self, Finding, HazardFound, PendingOn, Verdict};
+pub(super) use anew::{projects, recreations, wait};
+
+use crate::audit::{self, Finding, HazardFound, Verdict};
 use crate::catalog::{ComposeEdit, Edit, Entry, Namespace};
 use crate::compose::{self, Confinement, Document, EditError, HostKey, ServiceEdit};
 use crate::facts::workload::ComposeOrigin;
 use crate::facts::{Container, Facts, compose as files};
-use crate::host::{ComposeProject, ComposeTool, Host, path};
+use crate::host::{Host, path};
 use crate::policy::{CONFIG, ComposeValues, Policy};
+use crate::text::clean;
 
 /// What stays writable where nobody says what has to.
 const TMPFS: [&str; 2] = ["/tmp", "/run"];
@@ -304,57 +309,6 @@ fn write(
     draft.write(base, check, &real, 0o644, new).ok()
 }
 
-/// The projects whose files are changed, as compose is told of them.
-pub(super) fn projects(facts: &Facts, draft: &Draft) -> Vec<ComposeProject> {
-    let Some(tool) = facts.workload.compose else { return Vec::new() };
-    draft.projects.iter().map(|origin| recreation(tool, origin, Vec::new()).compose_project(None)).collect()
-}
-
-fn recreation(tool: ComposeTool, origin: &ComposeOrigin, containers: Vec<(String, String)>) -> Recreation {
-    Recreation {
-        tool,
-        project: origin.project.clone(),
-        service: origin.service.clone(),
-        working_dir: origin.working_dir.clone(),
-        files: origin.config_files.clone(),
-        environment_files: origin.environment_files.clone(),
-        containers,
-    }
-}
-
-/// The services whose containers are made anew, each once, with the checks that it is for.
-pub(super) fn recreations(facts: &Facts, draft: &Draft) -> Vec<(Recreation, Vec<String>)> {
-    let Some(tool) = facts.workload.compose else { return Vec::new() };
-    let (read, _) = facts.workload.each().unwrap_or_default();
-    let one = |service: &super::draft::Composed| {
-        let origin = &service.origin;
-        let own = |one: &&Container| {
-            let other = one.compose.as_ref().filter(|other| !other.oneoff && one.running);
-            other.is_some_and(|other| (&other.project, &other.service) == (&origin.project, &origin.service))
-        };
-        let containers: Vec<(String, String)> =
-            read.iter().filter(own).map(|one| (one.name.clone(), one.id.clone())).collect();
-        let checks = service.checks.iter().cloned().collect();
-        let recreation = recreation(tool, origin, containers);
-        (!recreation.containers.is_empty()).then_some((recreation, checks))
-    };
-    draft.composed.iter().filter_map(one).collect()
-}
-
-/// Takes up what the files say already and the containers of these checks do not have yet.
-pub(super) fn wait(facts: &Facts, draft: &mut Draft, check: &str, findings: &[Finding]) -> bool {
-    let (read, _) = facts.workload.each().unwrap_or_default();
-    let waits = |f: &&Finding| f.check == check && f.pending_on == Some(PendingOn::Recreate) && !f.waived;
-    let ids: BTreeSet<&str> = findings.iter().filter(waits).map(|f| f.subject_id.as_str()).collect();
-    let before = draft.composed.len();
-    for container in read.iter().filter(|one| ids.contains(one.id.as_str())) {
-        if let Some(origin) = container.compose.as_ref().filter(|_| facts.compose.anew.contains_key(&container.id)) {
-            draft.compose(check, &container.name, origin);
-        }
-    }
-    draft.composed.len() > before || !ids.is_empty() && draft.composed.iter().any(|one| one.checks.contains(check))
-}
-
 /// The files that hold what is written.
 pub(super) fn targets(writings: &[Writing]) -> BTreeSet<PathBuf> {
     let placed = writings.iter().filter_map(|one| one.edits.as_ref().ok()).flat_map(|(placed, _)| placed);
@@ -384,19 +338,37 @@ impl Writing {
         self.edits.is_ok().then(|| format!("{name} (made anew: what it wrote outside of volumes is lost{lost})"))
     }
 
-    /// Of what a check would hurt, what is about this container: as [`Proposal::own`].
+    /// Of what a check would hurt, what is about this container, as [`Proposal::own`], and about its files.
     pub(super) fn own(&self, hazards: &[HazardFound]) -> Vec<HazardFound> {
         let words: Vec<String> = self.to_choose().into_iter().chain(self.stops()).collect();
+        let placed = self.edits.iter().flat_map(|(placed, _)| placed);
+        let files: Vec<String> = placed.map(|(file, _)| clean(&format!("{}: ", file.display()))).collect();
+        let own = |text: &&String| words.contains(text) || files.iter().any(|file| text.starts_with(file));
         let of = |found: &HazardFound| {
-            let evidence: Vec<String> = found.evidence.iter().filter(|text| words.contains(text)).cloned().collect();
+            let evidence: Vec<String> = found.evidence.iter().filter(own).cloned().collect();
             (!evidence.is_empty()).then(|| HazardFound { evidence, ..found.clone() })
         };
         hazards.iter().filter_map(of).collect()
     }
 }
 
+/// The git work tree that a file lies in.
+///
+/// # Errors
+/// When a folder above it cannot be looked at.
+pub(super) fn work_tree(host: &dyn Host, file: &Path) -> io::Result<Option<PathBuf>> {
+    for dir in file.ancestors().skip(1) {
+        match host.stat(&dir.join(".git")) {
+            Ok(_) => return Ok(Some(dir.to_owned())),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
 /// Writes what a running container gets into its compose file too, so that it still holds when it is made anew. What
-/// cannot be written is for a person: `false`.
+/// cannot be written, or belongs to a work tree, is for a person: `false`.
 pub(super) fn keep(base: &dyn Host, facts: &Facts, draft: &mut Draft, check: &str, one: &Proposal) -> bool {
     let (read, _) = facts.workload.each().unwrap_or_default();
     let Some(container) = read.iter().find(|other| other.id == one.id) else { return false };
@@ -406,6 +378,9 @@ pub(super) fn keep(base: &dyn Host, facts: &Facts, draft: &mut Draft, check: &st
     let mut texts = BTreeMap::new();
     for file in &origin.config_files {
         let Ok(real) = path::resolve(base, file) else { return false };
+        if !matches!(work_tree(base, &real), Ok(None)) {
+            return false;
+        }
         let Ok(Some(text)) = draft.text(base, &real) else { return false };
         texts.insert(file.clone(), text);
     }

@@ -8,6 +8,7 @@ use super::{Evidence, Situation};
 use crate::catalog::Edit;
 use crate::facts::{Install, Mount};
 use crate::host::{FileKind, Host, Stat, path};
+use crate::plan::compose;
 
 /// `ID` of systems whose configuration comes from elsewhere: a written file is put back, or vanishes at an update.
 const IMMUTABLE: [&str; 12] = [
@@ -44,6 +45,7 @@ pub(super) fn foreign_owner(subject: &Situation, evidence: &mut Evidence) {
         return;
     }
     whole_host(subject, evidence);
+    version_control(subject, evidence);
     generated_rules(subject, evidence);
     let mounts = evidence.known(&subject.facts.mounts).map(|mounts| &**mounts).unwrap_or_default();
     for path in &subject.change.files {
@@ -56,6 +58,17 @@ pub(super) fn foreign_owner(subject: &Situation, evidence: &mut Evidence) {
         // Links in its directories too: on some systems `/etc/static` is one.
         match path::resolve_new(subject.host, path) {
             Ok(real) => file(subject, path, &real, mounts, evidence),
+            Err(error) => evidence.blind(error.to_string()),
+        }
+    }
+}
+
+/// A compose file that is kept under version control: whoever deploys next would overwrite the change, or be stopped by it.
+fn version_control(subject: &Situation, evidence: &mut Evidence) {
+    for file in compose::targets(&subject.change.composed) {
+        match compose::work_tree(subject.host, &file) {
+            Ok(Some(tree)) => evidence.name(format!("{}: in the git work tree {}", file.display(), tree.display())),
+            Ok(None) => {}
             Err(error) => evidence.blind(error.to_string()),
         }
     }
