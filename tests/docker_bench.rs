@@ -144,6 +144,23 @@ fn what_apply_fixes_turns_for_docker_bench_too() {
     assert!(worse.is_empty(), "{worse:?}");
 }
 
+/// What it still warns of once the application of `tests/lab/shop` is hardened, and why.
+const LEFT: [(&str, &str); 2] = [
+    ("5.2", "the lab's hosts have no AppArmor: to us the check does not apply there"),
+    ("5.9", "it warns of every published port; whether one is needed is for a person to say"),
+];
+
+/// Both logs were recorded on the lab host of `hosts_compose` an_application_is_hardened_and_taken_back.
+#[test]
+fn of_an_application_that_apply_hardened_it_warns_of_nothing_that_is_open() {
+    let warnings = |log: &str| -> Vec<String> {
+        let all = theirs_of(log, |number| number.starts_with("5."));
+        all.into_iter().filter(|(_, result)| result == "WARN").map(|(number, _)| number).collect()
+    };
+    assert_eq!(warnings("trixie-shop-before").len(), 10);
+    assert_eq!(warnings("trixie-shop-after"), LEFT.map(|(number, _)| number));
+}
+
 #[test]
 fn the_exercise_turns_content_trust_for_docker_bench_and_nothing_back() {
     let (mut expected, exercise) = (theirs("bookworm-vm-hardened"), theirs("bookworm-vm-lab"));

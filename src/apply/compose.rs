@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::io::At;
 use super::service;
+use super::store::Run;
 use super::waiting::{Waiting, Watch};
 use crate::error::{Failure, Result};
 use crate::facts::workload::ComposeOrigin;
@@ -185,7 +187,7 @@ fn other_images(host: &dyn Host, socket: &Path, members: &[Member]) -> Vec<Strin
 ///
 /// # Errors
 /// When it cannot, or would not.
-pub(super) fn as_written(host: &mut dyn HostMut, plan: &Plan) -> Result<()> {
+pub(super) fn as_written(host: &mut dyn HostMut, run: &Run, plan: &Plan) -> Result<()> {
     if host.offline() {
         return Ok(());
     }
@@ -195,14 +197,17 @@ pub(super) fn as_written(host: &mut dyn HostMut, plan: &Plan) -> Result<()> {
     for wanted in recreations(plan) {
         let Recreation { service, project, .. } = wanted;
         let told = wanted.compose_project(Some(&plan.target.socket));
-        let command = Command::ComposeHash { project: told, service: service.clone() };
-        let answer =
-            compose(host, &command, format!("service {service} of project {project} is not known to compose"))?;
-        // `SERVICE DIGEST`
-        let digest = answer.stdout.split_whitespace().last().unwrap_or_default().to_owned();
+        let unknown = format!("service {service} of project {project} is not known to compose");
+        let written = digest(host, &told, service, unknown)?;
         let members = members(host.as_host(), &plan.target.socket, wanted)?;
-        let other = |one: &&Member| one.container.running && one.container.labels.get(DIGEST) != Some(&digest);
-        if let Some(one) = members.iter().find(other) {
+        let other =
+            |one: &Member, digest: &String| one.container.running && one.container.labels.get(DIGEST) != Some(digest);
+        let mut others: Vec<&Member> = members.iter().filter(|one| other(one, &written)).collect();
+        if !others.is_empty() {
+            let alone = alone(host, run, &told, service)?;
+            others.retain(|one| alone.as_ref().is_none_or(|alone| other(one, alone)));
+        }
+        if let Some(one) = others.first() {
             return Err(Failure::refused(format!(
                 "container {} is not what its compose file says: other changes would come with this one",
                 one.container.name
@@ -212,6 +217,31 @@ pub(super) fn as_written(host: &mut dyn HostMut, plan: &Plan) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The digest that compose gives a service of these files.
+fn digest(host: &mut dyn HostMut, project: &ComposeProject, service: &str, message: String) -> Result<String> {
+    let command = Command::ComposeHash { project: project.clone(), service: service.to_owned() };
+    // `SERVICE DIGEST`
+    Ok(compose(host, &command, message)?.stdout.split_whitespace().last().unwrap_or_default().to_owned())
+}
+
+/// The digest that a service has when it was made without those that it depends on, as we make them: compose 2 then
+/// leaves `depends_on` out of it (measured with 2.26.1). `None`: this compose cannot be asked for it.
+fn alone(host: &mut dyn HostMut, run: &Run, project: &ComposeProject, service: &str) -> Result<Option<String>> {
+    if project.tool != ComposeTool::Plugin {
+        return Ok(None);
+    }
+    let file = run.dir.join("alone.yaml");
+    let text = format!("services:\n  {}:\n    depends_on: !reset null\n", serde_json::Value::from(service));
+    if host.stat(&file).is_ok() {
+        host.remove(&file).at("removed", &file)?;
+    }
+    host.create(&file).at("created", &file)?;
+    host.append(&file, text.as_bytes()).at("written", &file)?;
+    let mut project = project.clone();
+    project.files.push(file);
+    Ok(digest(host, &project, service, String::new()).ok())
 }
 
 /// The plan's projects that a path is a file of, with `staged` in its place.

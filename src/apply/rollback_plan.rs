@@ -255,6 +255,8 @@ impl RollbackPlan {
             let undo = |from| LiveUndo { back: change.reversed(), from };
             match live::look(host, &plan.target.socket, change) {
                 Ok(live::Standing::Before) => continue,
+                // The run itself made it anew: its old file says what it had.
+                Ok(live::Standing::Gone) if made_anew(plan, &change.id) => continue,
                 Ok(live::Standing::Gone) => {
                     self.notes.push(format!("{subject} is gone: {} cannot be set back", after.what()));
                     continue;
@@ -392,4 +394,10 @@ fn shown(host: &dyn Host, goal: &Goal) -> FileState {
         gid: stat.gid,
         content: content.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
     }
+}
+
+/// Whether a step of the plan makes this container anew.
+fn made_anew(plan: &Plan, id: &str) -> bool {
+    let anew = |act: &Act| matches!(act, Act::Recreate(service) if service.containers.iter().any(|(_, one)| one == id));
+    plan.steps.iter().any(|step| anew(&step.act))
 }

@@ -159,7 +159,7 @@ impl Engine<'_, '_> {
     fn all(&mut self) -> Result<()> {
         self.back_up()?;
         validate_all(self.host, &self.run, self.plan)?;
-        compose::as_written(self.host, self.plan)?;
+        compose::as_written(self.host, &self.run, self.plan)?;
         self.journal.record(self.host, Record::Prepared)?;
         for step in &self.plan.steps {
             self.interrupted()?;

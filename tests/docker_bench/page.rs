@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use seaworthy::audit::Verdict;
 
-use super::{DEFAULT_ULIMITS, DIFFERENCES, Known, fixture, stock};
+use super::{DEFAULT_ULIMITS, DIFFERENCES, Known, LEFT, fixture, stock};
 
 const HEAD: &str = "\
 # Beside docker-bench-security 1.6.0
@@ -33,6 +33,10 @@ fn page() -> String {
     for (number, theirs, ours, why) in DIFFERENCES {
         let line = writeln!(out, "| {number} | {} | {} | {why} |", theirs.len(), ours.len());
         line.expect("a String takes everything");
+    }
+    out.push_str("\nOf an application of three services that `apply --recreate` hardened it still warns of:\n\n");
+    for (number, why) in LEFT {
+        writeln!(out, "- {number}: {why}").expect("a String takes everything");
     }
     out
 }
