@@ -346,7 +346,7 @@ impl Writing {
         let own = |text: &&String| words.contains(text) || files.iter().any(|file| text.starts_with(file));
         let of = |found: &HazardFound| {
             let evidence: Vec<String> = found.evidence.iter().filter(own).cloned().collect();
-            (!evidence.is_empty()).then(|| HazardFound { evidence, ..found.clone() })
+            (!evidence.is_empty()).then_some(HazardFound { evidence, hazard: found.hazard, looked: found.looked })
         };
         hazards.iter().filter_map(of).collect()
     }

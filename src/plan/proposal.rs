@@ -1,6 +1,8 @@
 //! What each failing container gets, or the swarm: the site's value, else one computed from what a container has taken so
 //! far.
 
+use std::collections::BTreeSet;
+
 use super::compose;
 use super::draft::Draft;
 use super::live::{DEFAULT_BRIDGE, LiveChange, LiveSetting, LiveState, size};
@@ -64,10 +66,9 @@ pub(super) fn proposals(
 ) -> Vec<Proposal> {
     let settings = entry.remediation.edits.iter().filter_map(LiveSetting::of);
     let (read, _) = facts.workload.each().unwrap_or_default();
-    let fails = |container: &&Container| {
-        findings.iter().any(|f| f.check == entry.id && f.verdict == Verdict::Fail && f.subject_id == container.id)
-    };
-    let failing: Vec<&Container> = read.iter().filter(fails).collect();
+    let own = findings.iter().filter(|f| f.check == entry.id && f.verdict == Verdict::Fail);
+    let fails: BTreeSet<&str> = own.map(|f| f.subject_id.as_str()).collect();
+    let failing: Vec<&Container> = read.iter().filter(|container| fails.contains(container.id.as_str())).collect();
     let fails = findings.iter().any(|f| f.check == entry.id && f.verdict == Verdict::Fail);
     let each = |setting| match setting {
         LiveSetting::Container(setting) => {
@@ -291,7 +292,7 @@ impl Proposal {
         };
         let of = |found: &HazardFound| {
             let evidence: Vec<String> = found.evidence.iter().filter(mine).cloned().collect();
-            (!evidence.is_empty()).then(|| HazardFound { evidence, ..found.clone() })
+            (!evidence.is_empty()).then_some(HazardFound { evidence, hazard: found.hazard, looked: found.looked })
         };
         hazards.iter().filter_map(of).collect()
     }
