@@ -273,7 +273,7 @@ fn hosts_whose_files_come_from_elsewhere_are_explained_and_not_touched() {
         "mkdir -p /run/user/1000; python3 -c \"import socket; socket.socket(socket.AF_UNIX).bind('{socket}')\""
     ));
     let said = seaworthy(&host, &format!("audit {ICC}"), 2).stderr;
-    says(&said, &[&format!("a rootless Docker at {socket}, which seaworthy neither looks at nor changes")]);
+    says(&said, &[&format!("a rootless Docker at {socket}, which seaworthy does not change")]);
     host.ok(&format!("rm {socket}"));
 
     // The snap: no dockerd in the usual places, and a configuration of its own.
