@@ -27,8 +27,9 @@ use super::seam::{Answer, Command, EngineError, FileKind, Group, Host, HostMut, 
 
 /// Room for what is read of a file whose size is not known, in bytes: nearly all of `/proc` has less.
 const READ_FIRST: u64 = 2048;
-/// How long one Engine API answer to a question may take.
-const ENGINE_DEADLINE: Duration = Duration::from_secs(5);
+/// How long one Engine API answer to a question may take. Other children are at work beside it, and a small host that is
+/// busy takes seconds for `/info`.
+const ENGINE_DEADLINE: Duration = Duration::from_secs(12);
 /// How long the Engine API may take over a change; starting a container pulls nothing but may wait for a volume.
 const ENGINE_POST_DEADLINE: Duration = Duration::from_mins(1);
 
