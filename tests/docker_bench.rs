@@ -150,7 +150,7 @@ const LEFT: [(&str, &str); 2] = [
     ("5.9", "it warns of every published port; whether one is needed is for a person to say"),
 ];
 
-/// Both logs were recorded on the lab host of `hosts_compose` an_application_is_hardened_and_taken_back.
+/// Both logs were recorded on the lab host of `an_application_is_hardened_and_taken_back` in `hosts_compose`.
 #[test]
 fn of_an_application_that_apply_hardened_it_warns_of_nothing_that_is_open() {
     let warnings = |log: &str| -> Vec<String> {
