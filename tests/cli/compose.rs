@@ -35,6 +35,9 @@ impl Project {
         for dir in ["/srv", "/srv/shop"] {
             all.insert(dir.into(), json!({ "stat": stat("dir", 4096) }));
         }
+        for tree in ["/.git", "/srv/.git", "/srv/shop/.git"] {
+            all.insert(tree.into(), json!({ "absent": true }));
+        }
         for (name, (_, text)) in names.into_iter().zip(files) {
             all.insert(name, json!({ "stat": stat("file", text.len()), "content": text }));
         }
